@@ -1,0 +1,217 @@
+"""What a kind is: the one contract between the line and a folder of kinds/.
+
+A kind's folder holds kind.py (a `Kind` named KIND), schema.yaml, probe.py, example.yaml, cases/*.md, page.html and
+a generated README.md. Each method below says MUST or MAY. All of them are pure: same arguments, same answer; what
+the world looks like comes in as data. The smallest whole kind overrides `look`, `claims` and `ops`.
+
+A spec's *managed fields* are those that schema.yaml doesn't mark `x-state: false`; they are compared with the state's
+fields of the same name. The others (validate, parents, onRemove …) steer what is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Protocol
+
+from .model import NOTHING, Absent, Action, Change, Host, Json, Observation, Op, Present, Ref, State
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Claim:
+    """Something of which a host has only one: two resources that claim it are an error across kinds.
+
+    `space` is `path`, `uid`, `gid`, `account` or another word; paths are normalised (os.path.normpath).
+    """
+
+    space: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """A kind's own complaint about a spec. `field` is the path within spec, (`env`, `PATH`) or (`schedule`,)."""
+
+    code: str
+    message: str
+    field: tuple[str | int, ...] = ()
+    hint: str = ""
+    severity: Literal["error", "warning"] = "error"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Code:
+    """A problem code in the manual: what it means and its cure."""
+
+    severity: Literal["error", "warning"]
+    meaning: str
+    cure: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpContext:
+    """What a kind may know when it turns a change into ops, beyond the change itself."""
+
+    host: Host
+    fleet: str
+    """The fleet's name: the host's file is /var/lib/trueup/FLEET.json."""
+    secrets_key: str = ""
+    """Hex; this host's key for HMACs, for probes that must compare what may not travel."""
+
+
+class Resolving(Protocol):
+    """What a kind may ask for while its spec is resolved for one host (given by manifests/)."""
+
+    host: str
+    """Empty while a manifest that is the same on every host is resolved."""
+
+    def file(self, path: str) -> tuple[bytes, str]:
+        """A file of the repository at the same commit: its bytes and its blob id. Raises Unresolved
+        when there is none, or when the path leads out of the repository."""
+        ...
+
+    def render(self, text: str, where: str) -> str:
+        """`text` as a Jinja2 template, sandboxed, with vars, labels and host. Raises Unresolved with the
+        line of `where` (a path of the repo, or empty for the manifest itself)."""
+        ...
+
+
+class Unresolved(Exception):
+    """A spec that can't be resolved, with the finding that says why. Caught in manifests/."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.message)
+        self.finding = finding
+
+
+class Kind:
+    """The base of every kind, with the answers that most of them share."""
+
+    name: ClassVar[str]
+    on: ClassVar[Literal["hosts", "fleet"]] = "hosts"
+    codes: ClassVar[Mapping[str, Code]] = {}
+    """Problem codes that `check` may find, beyond those of the schema."""
+    default_on_remove: ClassVar[str] = "delete"
+    """What leaving Git means for what trueup created, when the manifest doesn't say."""
+    digests_of: ClassVar[tuple[str, ...]] = ()
+    """Spec fields holding references whose *digests* belong to the meaning: the resolver adds `loaded`,
+    {ref: digest}, to the spec, and a change of what is referred to changes this resource too."""
+    fields: tuple[str, ...] = ()
+    """The managed fields, from schema.yaml; set when the kind is loaded."""
+    sealed: tuple[str, ...] = ()
+    """The fields that hold secrets (`x-secret: true`), from schema.yaml; set when the kind is loaded."""
+
+    # ---- meaning
+
+    def per_host(self, spec: State) -> bool:
+        """MAY say that the meaning differs by host (a template): then it is resolved once a host."""
+        return False
+
+    def resolve(self, name: str, spec: State, ask: Resolving) -> State:
+        """MAY bring in what the spec refers to (a file of the repo, a rendered template). May raise Unresolved.
+        Runs before `normal`; the resolved spec must be whole: nothing reads the repo later but `{"blob": id}` values."""
+        return spec
+
+    def normal(self, name: str, spec: State) -> State:
+        """MUST give equal dicts for specs that mean the same: defaults that trueup itself enforces filled in,
+        order dropped where it means nothing, paths normalised. Fields left out stay out: they are not managed."""
+        return dict(spec)
+
+    def check(self, name: str, spec: State) -> Iterable[Finding]:
+        """MAY complain about what a schema can't say. `spec` is valid by the schema."""
+        return ()
+
+    def claims(self, name: str, spec: State) -> Iterable[Claim]:
+        """MUST name every path and id that the resource takes on its host, those it makes in passing included."""
+        return ()
+
+    def refs(self, name: str, spec: State) -> Iterable[Ref]:
+        """MAY name resources that must come first if they are declared too (a cron job's user)."""
+        return ()
+
+    def needs(self, name: str, spec: State) -> Iterable[tuple[tuple[str | int, ...], Ref]]:
+        """MAY name references that are an error when nobody declares them, with the field that holds each."""
+        return ()
+
+    def identity(self, name: str, spec: State) -> Json:
+        """MAY give what can't change in place (a file's path): when it differs, the change is a replace."""
+        return None
+
+    # ---- comparing
+
+    def same(self, field: str, want: Json, have: Json) -> bool:
+        """MAY say that two values of a managed field mean the same."""
+        return bool(want == have)
+
+    def manages(self, spec: State) -> tuple[str, ...]:
+        """MAY narrow the fields that this spec manages; the default is all managed fields that it sets."""
+        return tuple(name for name in self.fields if name in spec)
+
+    # ---- hosts
+
+    def look(self, name: str, spec: State, ctx: OpContext) -> State:
+        """MUST make the probe's request for one resource: JSON, no secrets but `ctx.secrets_key`."""
+        return {"name": name}
+
+    def ops(self, change: Change, ctx: OpContext) -> tuple[Op, ...]:
+        """MUST give the ops that take `change.have` to `change.want` (or away): only what differs, in order.
+
+        `change.want` is None for a delete, `change.on_remove` says which; `change.owned.spec` says what was applied.
+        For a replace `ops` is called for the removal of the old and the creation of the new in turn.
+        """
+        raise NotImplementedError
+
+    def after(self, change: Change) -> Observation:
+        """MUST predict what the re-read will find when all goes well."""
+        if change.want is None:
+            return Absent()
+        have = (
+            change.have.state if isinstance(change.have, Present) and change.action is not Action.REPLACE else NOTHING
+        )
+        return Present({**have, **{name: change.want.spec[name] for name in self.manages(change.want.spec)}})
+
+    def touches(self, change: Change) -> Iterable[Ref]:
+        """MAY name other resources of the host whose state this change alters beyond its own key (a package's user)."""
+        return ()
+
+    # ---- safety
+
+    def refuses(self, name: str, want: State, have: Observation) -> str:
+        """MAY say why an update can't be done in place at all, with what to do instead (a changed uid); empty: it can."""
+        return ""
+
+    def protects(self, name: str, want: State | None, host: Host) -> str:
+        """MAY say what of trueup's own way in to `host` this resource (or its removal, `want` None) would cut; empty: nothing."""
+        return ""
+
+    def threatens_last(self, name: str, want: State | None) -> str:
+        """MAY name a right of which a host must keep at least one holder (`sudo`), if `want` doesn't give it to `name`."""
+        return ""
+
+    # ---- words
+
+    def notes(self, change: Change) -> tuple[str, ...]:
+        """MAY add a line or two for people about what a change means (`/home/ada stays`)."""
+        return ()
+
+    def facets(self, change: Change) -> tuple[str, ...]:
+        """MAY name what reviewers look for first: `access`, `reload`."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """The kinds that are there, by name; `order` holds (first, then) pairs from order.txt."""
+
+    by_name: Mapping[str, Kind]
+    order: tuple[tuple[str, str], ...] = ()
+    schemas: Mapping[str, State] = field(default_factory=dict)
+    """Each kind's schema.yaml, read: {description, spec: JSON Schema, state: JSON Schema}."""
+    probes: Mapping[str, str] = field(default_factory=dict)
+    """Each kind's probe.py, its source text."""
+
+    def __getitem__(self, name: str) -> Kind:
+        return self.by_name[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.by_name

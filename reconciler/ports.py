@@ -1,0 +1,140 @@
+"""The Protocols that line.py talks through, named as their rooms. Fakes of them run the line in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from .core.model import (
+    Approval,
+    Backoff,
+    Commit,
+    Desired,
+    Host,
+    HostPast,
+    Json,
+    Key,
+    Outcome,
+    Owned,
+    Pause,
+    Plan,
+    Report,
+    Row,
+    Visit,
+)
+from .core.problem import Problem
+
+
+class Files(Protocol):
+    """The files of one commit, or of a folder that no commit holds yet."""
+
+    commit: Commit
+
+    def paths(self) -> Mapping[str, str]:
+        """Every file's path → blob id (Git's own hash of the content), sorted by path. Links and submodules are left out."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """Raises KeyError when there is no such file."""
+        ...
+
+    def author(self, path: str, line: int) -> Commit:
+        """The commit that last touched the line (blame); an empty Commit when nobody has."""
+        ...
+
+
+class Repo(Protocol):
+    """A Git repository, read from its object store."""
+
+    def tip(self) -> str:
+        """The id of the commit at the tip of the followed branch; empty when there is none yet."""
+        ...
+
+    def files(self, rev: str = "") -> Files:
+        """The files of `rev`, the tip when empty. Raises Refused when the revision is unknown."""
+        ...
+
+    def first_parents(self, rev: str, limit: int = 1000) -> Iterator[str]:
+        """Commit ids from `rev` back on the first-parent line, `rev` first."""
+        ...
+
+    def fetch(self) -> bool:
+        """Follow the remote, if there is one; True when the tip moved. Raises Refused with what is wrong."""
+        ...
+
+
+class Trip(Protocol):
+    """Visits to hosts: ops and probes out, outcomes and readings back."""
+
+    def go(
+        self, visits: Sequence[Visit], on_report: Callable[[Report], None], on_event: Callable[[str, str], None]
+    ) -> None:
+        """Make all visits, in parallel within the trip's own limits; call `on_report` once for each host, as it ends,
+        with a Trouble where the visit did not get through. `on_event(host, words)` is for progress only.
+        Never raises for what happens on a host."""
+        ...
+
+
+class Past(Protocol):
+    """What a plan needs to know of the past, gathered in one go."""
+
+    rows: tuple[Row, ...]
+    owned_by_kind: Mapping[str, int]
+    owned_by_host: Mapping[str, int]
+    hosts: Mapping[str, HostPast]
+    pauses: tuple[Pause, ...]
+    approvals: tuple[Approval, ...]
+    backoffs: tuple[Backoff, ...]
+    unmanaged: int
+    observed_at: float | None
+
+
+class Store(Protocol):
+    """The memory: DuckDB behind it, one process's at a time."""
+
+    def past(self, desired: Desired) -> Past:
+        """Join `desired` with what is observed and owned; rows only for keys that don't obviously agree. Reads only."""
+        ...
+
+    def took(self, report: Report, desired: Desired, now: float) -> None:
+        """Keep what a visit brought back: readings (with history), outcomes, facts, the host's trouble. One transaction."""
+        ...
+
+    def own(self, owned: Iterable[Owned], disowned: Iterable[Key], now: float) -> None:
+        """Record ownership; called after the host's own file has it."""
+        ...
+
+    def open_round(self, plan: Plan, now: float) -> str:
+        """Write a round down before its first trip; gives its id."""
+        ...
+
+    def close_round(self, round_id: str, outcome: str, now: float) -> None: ...
+
+    def unfinished(self) -> tuple[str, tuple[str, ...]] | None:
+        """The round that a crash left open and the hosts it may have touched; None when there is none."""
+        ...
+
+    def holding(self, commit: Commit, desired_id: str, problems: Sequence[Problem], now: float) -> None:
+        """Remember that `commit` was read: held when it has no errors, else refused with its problems."""
+        ...
+
+    def held(self) -> str:
+        """The commit that the fleet is held to; empty before the first."""
+        ...
+
+
+class Opener(Protocol):
+    """Turns what a spec may say in place of bytes into bytes, at the last moment, inside a trip."""
+
+    def open(self, host: str, value: Mapping[str, Json]) -> bytes:
+        """The plaintext of `{"sealed": HMAC}`, the content of `{"blob": id, …}`. Raises Refused when it can't be had."""
+        ...
+
+
+class Tell(Protocol):
+    """Where a round says how it goes: terminal, push, page."""
+
+    def say(self, event: str, **facts: Json) -> None: ...
+
+
+__all__ = ["Files", "Host", "Opener", "Outcome", "Past", "Repo", "Store", "Tell", "Trip"]
