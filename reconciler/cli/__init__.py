@@ -1,0 +1,104 @@
+"""The command `trueup`: one file a command, found by its being there.
+
+A file cli/NAME.py holds a function NAME (a trailing underscore is dropped where the word is Python's own, dashes are
+written as underscores). Only the file of the command that is asked for is imported: help for all of them costs
+more than a command itself. No logic lives here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from . import exits
+
+_NOT_COMMANDS = {"exits"}
+_HIDDEN = {"hook", "gen"}
+
+
+def command_names() -> dict[str, str]:
+    """Command name → module name, sorted."""
+    found = {}
+    for module in pkgutil.iter_modules(__path__):
+        if module.name not in _NOT_COMMANDS and not module.name.startswith("_"):
+            found[module.name.rstrip("_").replace("_", "-")] = module.name
+    return dict(sorted(found.items()))
+
+
+def _app(only: str | None) -> Any:
+    import typer
+
+    app = typer.Typer(
+        name="trueup",
+        help="Keeps a fleet of Linux hosts as a Git repository says.\n\n"
+        "Start with: trueup init my-fleet; or look at a fleet: trueup status.",
+        epilog=exits.epilog(),
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def root() -> None:
+        """Keeps a fleet of Linux hosts as a Git repository says."""
+
+    names = command_names()
+    for name, module_name in names.items():
+        if only is not None and name != only:
+            continue
+        module = importlib.import_module(f"{__name__}.{module_name}")
+        app.command(name=name, epilog=exits.epilog(), hidden=name in _HIDDEN)(getattr(module, module_name))
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The entry point. Every way out is one of exits.py; no traceback unless TRUEUP_DEBUG is set."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    completing = "_TRUEUP_COMPLETE" in os.environ
+    first = next((arg for arg in args if not arg.startswith("-")), None)
+    only = first if first in command_names() and not completing else None
+    sys.exit(_run(args, only))
+
+
+def _run(args: list[str], only: str | None) -> int:
+    import typer
+
+    from ..core.problem import Refused
+
+    # Typer carries its own click and exports BadParameter, of which UsageError is the base.
+    usage_error: type[Any] = typer.BadParameter.__mro__[1]
+    command = typer.main.get_command(_app(only))
+    try:
+        result = command.main(args=args, prog_name="trueup", standalone_mode=False)
+        return result if isinstance(result, int) else exits.OK
+    except usage_error as error:
+        error.show()
+        return exits.USAGE
+    except (typer.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return exits.INTERRUPTED
+    except typer.Exit as done:
+        return done.exit_code
+    except Refused as refused:
+        for problem in refused.problems:
+            place = f"{problem.place}: " if problem.place else ""
+            print(f"{place}error[{problem.code}]: {problem.message}", file=sys.stderr)
+            if problem.hint:
+                print(f"  next: {problem.hint}", file=sys.stderr)
+        return exits.ERROR
+    except BrokenPipeError:
+        # The reader of our output has gone (a pager, head): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.OK
+    except Exception as error:
+        if os.environ.get("TRUEUP_DEBUG"):
+            raise
+        print(f"error[bug]: {type(error).__name__}: {error}", file=sys.stderr)
+        print("  next: this is a fault of trueup itself; TRUEUP_DEBUG=1 shows where, please report it", file=sys.stderr)
+        return exits.ERROR
