@@ -96,6 +96,14 @@ class Store(Protocol):
         """Join `desired` with what is observed and owned; rows only for keys that don't obviously agree. Reads only."""
         ...
 
+    def rows_for(self, desired: Desired, keys: Sequence[Key]) -> tuple[Row, ...]:
+        """Rows of these keys, whether they agree or not. Reads only."""
+        ...
+
+    def owned_on(self, hosts: Sequence[str]) -> Mapping[str, tuple[Owned, ...]]:
+        """What is owned on each of these hosts (hosts without any are left out)."""
+        ...
+
     def took(self, report: Report, desired: Desired, now: float) -> None:
         """Keep what a visit brought back: readings (with history), outcomes, facts, the host's trouble. One transaction."""
         ...

@@ -147,6 +147,10 @@ class Kind:
         """MAY narrow the fields that this spec manages; the default is all managed fields that it sets."""
         return tuple(name for name in self.fields if name in spec)
 
+    def wants_absence(self, spec: State) -> bool:
+        """MAY say that the spec asks for the thing not to be there (`state: absent`): then Absent is right."""
+        return False
+
     # ---- hosts
 
     def look(self, name: str, spec: State, ctx: OpContext) -> State:
@@ -155,6 +159,9 @@ class Kind:
 
     def ops(self, change: Change, ctx: OpContext) -> tuple[Op, ...]:
         """MUST give the ops that take `change.have` to `change.want` (or away): only what differs, in order.
+
+        What differs is `change.fields`: go by it, not by comparing `have` again (a `loaded` that must be
+        renewed because a file is healed in the same visit shows only there).
 
         `change.want` is None for a delete, `change.on_remove` says which; `change.owned.spec` says what was applied.
         For a replace `ops` is called for the removal of the old and the creation of the new in turn.

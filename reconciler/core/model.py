@@ -367,6 +367,8 @@ class HostPast:
 
     seen_at: float | None = None
     """When its readings were last taken, None: never looked at."""
+    tried_at: float | None = None
+    """When a visit was last tried, whether it got through or not."""
     trouble: str = ""
     """Why the last visit did not get through; empty when it did."""
     trouble_code: str = ""
@@ -466,6 +468,8 @@ class GuardHit:
     causes: tuple[Source, ...] = ()
     changes: frozenset[str] = frozenset()
     """`Change.digest` of all that it stops."""
+    final: bool = False
+    """True when no approval opens it."""
     approved_by: str = ""
 
 
@@ -476,7 +480,7 @@ class Left:
     key: Key
     why: str
     kind_of: str
-    """`unknown`, `paused`, `observe`, `report` or `backoff`."""
+    """`unknown`, `paused`, `report`, `refused` or `backoff`."""
     source: Source = Source(path="")
 
 

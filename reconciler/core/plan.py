@@ -1,0 +1,307 @@
+"""The plan: a pure function of what Git wants, what hosts are, and the past. Same input, same bytes, same id.
+
+`plan` walks its rows once: decide (diff.py), set aside what is paused or waits after a failure, arrange each host
+(order.py), deal hosts into waves (wave.py), meet the guards (guard.py), and sign it with a hash of all that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from . import diff, guard, order, wave
+from .kind import Kinds
+from .model import (
+    Action,
+    Approval,
+    Backoff,
+    Change,
+    Desired,
+    FieldChange,
+    GuardHit,
+    HostPast,
+    Json,
+    Key,
+    Left,
+    Pause,
+    Plan,
+    Present,
+    Reason,
+    Row,
+    Source,
+    State,
+    Unknown,
+    canonical,
+    digest,
+    reading_json,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanInput:
+    """All that a plan may depend on. `now` decides only whether a pause or a back-off has run out."""
+
+    kinds: Kinds
+    desired: Desired
+    rows: tuple[Row, ...]
+    owned_by_kind: Mapping[str, int] = field(default_factory=dict)
+    owned_by_host: Mapping[str, int] = field(default_factory=dict)
+    hosts: Mapping[str, HostPast] = field(default_factory=dict)
+    pauses: Mapping[str, Pause] = field(default_factory=dict)
+    """Host → the pause that covers it."""
+    approvals: tuple[Approval, ...] = ()
+    backoffs: tuple[Backoff, ...] = ()
+    unmanaged: int = 0
+    observed_at: float | None = None
+    matches: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Selector text (of the policy's waves) → names of the hosts that it matches."""
+    now: float = 0.0
+    looked: bool = True
+    """False with an observed file: then no host counts as never looked at."""
+
+
+def plan(given: PlanInput) -> Plan:
+    """What would be done, in order, and what stops it."""
+    decided: list[Change] = []
+    left: list[Left] = []
+    adopt: list[Key] = []
+    release: list[Key] = []
+    waiting = {
+        (b.key, b.digest): b for b in given.backoffs if b.until > given.now and b.commit == given.desired.commit.id
+    }
+    never = _never_seen(given)
+    for row in given.rows:
+        if row.key.host in never or row.key.kind not in given.kinds:
+            continue
+        match diff.decide(given.kinds[row.key.kind], row):
+            case Change() as change:
+                aside = _set_aside(given, change, waiting)
+                if aside:
+                    left.append(aside)
+                else:
+                    decided.append(change)
+            case Left() as why:
+                left.append(why)
+            case diff.Adopt(key):
+                adopt.append(key)
+            case diff.Release(key):
+                release.append(key)
+            case None:
+                pass
+    decided.extend(_triggered(given, decided, never))
+    dealt = wave.waves(given.desired.policy, decided, len(given.desired.hosts), given.matches)
+    changes = _arranged(given.kinds, decided, dealt)
+    counted = guard.Counted(by_kind=given.owned_by_kind, by_host=given.owned_by_host)
+    made = Plan(
+        commit=given.desired.commit,
+        changes=changes,
+        adopt=tuple(sorted(adopt)),
+        release=tuple(sorted(release)),
+        guards=guard.hits(given.kinds, given.desired, changes, counted, given.approvals),
+        left=tuple(sorted(left, key=lambda item: (item.key, item.kind_of))),
+        waves=dealt,
+        never_seen=tuple(sorted(never)),
+        unreachable={
+            name: past.trouble
+            for name, past in sorted(given.hosts.items())
+            if past.trouble and name in given.desired.hosts
+        },
+        unmanaged=given.unmanaged,
+        hosts_total=len(given.desired.hosts),
+        resources_total=sum(len(spread.hosts) for spread in given.desired.spreads),
+        observed_at=given.observed_at,
+    )
+    return replace(made, id=digest(document(given.kinds, made)))
+
+
+def _never_seen(given: PlanInput) -> frozenset[str]:
+    if not given.looked:
+        return frozenset()
+    return frozenset(
+        name for name in given.desired.hosts if name not in given.hosts or given.hosts[name].seen_at is None
+    )
+
+
+def _set_aside(given: PlanInput, change: Change, waiting: Mapping[tuple[Key, str], Backoff]) -> Left | None:
+    pause = given.pauses.get(change.key.host)
+    if pause is not None and pause.until > given.now:
+        why = f"paused by {pause.who}: {pause.why}"
+        return Left(key=change.key, why=why, kind_of="paused", source=change.source)
+    wait = waiting.get((change.key, change.want.digest if change.want else ""))
+    if wait is not None:
+        return Left(key=change.key, why=f"failed before: {wait.why}", kind_of="backoff", source=change.source)
+    return None
+
+
+def _triggered(given: PlanInput, decided: list[Change], never: frozenset[str]) -> list[Change]:
+    """Changes of resources that must load again what another change of this plan renews, in place of any they had."""
+    by_key = {change.key: change for change in decided}
+    found: list[Change] = []
+    for row in given.rows:
+        if row.desired is None or row.key.host in never or not isinstance(row.seen, Present):
+            continue
+        wanted: State = row.desired.spec.get("loaded") or {}
+        renewed = {
+            name: by_key[Key(row.key.host, *_split(name))]
+            for name in sorted(wanted)
+            if Key(row.key.host, *_split(name)) in by_key
+        }
+        if not renewed:
+            continue
+        had: Mapping[str, Json] = row.seen.state.get("loaded") or {}
+        before = {name: "" if name in renewed else had.get(name, "") for name in sorted(wanted)}
+        loaded = FieldChange(path="loaded", before=before, after=dict(wanted))
+        mine = by_key.get(row.key)
+        if mine is not None and mine.action in (Action.CREATE, Action.UPDATE):
+            others = tuple(change for change in mine.fields if change.path != "loaded")
+            decided.remove(mine)
+            found.append(replace(mine, fields=(*others, loaded)))
+        elif mine is None and _set_aside_key(given, row) is None:
+            cause = next(iter(renewed.values()))
+            found.append(
+                Change(
+                    key=row.key,
+                    action=Action.UPDATE,
+                    reason=cause.reason if cause.reason is not Reason.REMOVED_FROM_GIT else Reason.EDITED_IN_GIT,
+                    fields=(loaded,),
+                    want=row.desired.meaning,
+                    have=row.seen,
+                    owned=row.owned,
+                    source=row.desired.source,
+                )
+            )
+    return found
+
+
+def _set_aside_key(given: PlanInput, row: Row) -> Pause | None:
+    pause = given.pauses.get(row.key.host)
+    return pause if pause is not None and pause.until > given.now else None
+
+
+def _split(name: str) -> tuple[str, str]:
+    kind, _, rest = name.partition("/")
+    return kind, rest
+
+
+def _arranged(kinds: Kinds, decided: list[Change], dealt: tuple[tuple[str, ...], ...]) -> tuple[Change, ...]:
+    by_host: dict[str, list[Change]] = {}
+    for change in sorted(decided, key=lambda change: change.key):
+        by_host.setdefault(change.key.host, []).append(change)
+    return tuple(
+        replace(change, wave=number)
+        for number, hosts in enumerate(dealt, 1)
+        for host in hosts
+        for change in order.arrange(kinds, by_host[host])
+    )
+
+
+# ---------------------------------------------------------------- the canonical document
+
+MASK = "(secret)"
+
+
+def document(kinds: Kinds, made: Plan) -> dict[str, Json]:
+    """The plan as data, for its id and for programs (schemas/plan.json): no clock, no ages, secrets masked.
+
+    What a secret's keyed hash was stays out too: only that it differs.
+    """
+    changed = sorted({change.key.host for change in made.changes})
+    return {
+        "format": 1,
+        "commit": made.commit.id,
+        "summary": summary(made),
+        "hosts": {
+            "total": made.hosts_total,
+            "changed": len(changed),
+            "neverSeen": list(made.never_seen),
+            "unreachable": dict(made.unreachable),
+            "waves": [list(hosts) for hosts in made.waves],
+        },
+        "guards": [_guard_json(hit) for hit in made.guards],
+        "changes": [change_json(kinds, change) for change in made.changes],
+        "adopt": [key.json() for key in made.adopt],
+        "release": [key.json() for key in made.release],
+        "left": [
+            {**left.key.json(), "why": left.why, "left": left.kind_of, "source": _source_json(left.source)}
+            for left in made.left
+        ],
+    }
+
+
+def summary(made: Plan) -> dict[str, int]:
+    """Counts of resources, by what becomes of them."""
+    return {
+        **{action.value: made.count(action) for action in Action},
+        "unknown": made.unknown,
+        "unmanaged": made.unmanaged,
+    }
+
+
+def _guard_json(hit: GuardHit) -> dict[str, Json]:
+    return {
+        "rule": hit.rule,
+        "scope": hit.scope,
+        "count": hit.count,
+        "total": hit.total,
+        "limit": hit.limit,
+        "message": hit.message,
+        "causes": [_source_json(source) for source in hit.causes],
+        "approvable": not hit.final,
+        "approvedBy": hit.approved_by,
+    }
+
+
+def _source_json(source: Source) -> dict[str, Json]:
+    return {"path": source.path, "line": source.line, "commit": source.commit}
+
+
+def change_json(kinds: Kinds, change: Change) -> dict[str, Json]:
+    """One change as the plan's JSON has it; `digest` is what an approval binds."""
+    sealed = kinds[change.key.kind].sealed
+    return {
+        **change.key.json(),
+        "action": change.action.value,
+        "reason": change.reason.value,
+        "drifted": change.drifted,
+        "wave": change.wave,
+        "after": [{"kind": key.kind, "name": key.name} for key in change.after],
+        "onRemove": change.on_remove,
+        "fields": [
+            {
+                "path": item.path,
+                "before": masked(item.before, item.path in sealed),
+                "after": masked(item.after, item.path in sealed),
+            }
+            for item in change.fields
+        ],
+        "source": _source_json(change.source),
+        "digest": change.digest,
+    }
+
+
+def masked(value: Json, secret: bool) -> Json:
+    """`value` fit to be seen: a secret or a sealed value becomes `(secret)`, None stays None."""
+    if value is None:
+        return None
+    if secret or (isinstance(value, Mapping) and "sealed" in value):
+        return MASK
+    return value
+
+
+def text_of(made: Plan, kinds: Kinds) -> str:
+    """The canonical bytes of a plan, as text: equal plans give equal text under any hash seed."""
+    return canonical(document(kinds, made))
+
+
+__all__ = [
+    "MASK",
+    "PlanInput",
+    "Unknown",
+    "change_json",
+    "document",
+    "masked",
+    "plan",
+    "reading_json",
+    "summary",
+    "text_of",
+]
