@@ -1,0 +1,72 @@
+"""Clears a lab away when its owner is gone, however it went: `python -I keeper.py LAB-FOLDER`, started by the owner.
+
+Its standard input is a pipe that only the owner holds: the end of the file is the owner's end, kill -9 included.
+Stands alone (no import of the project), so that nothing can keep it from its work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def started(pid: int) -> str:
+    """The start time of a process in clock ticks since boot (proc(5), stat field 22); empty when it is gone or dead
+    and not waited for yet. With the pid it names a process for good: pids are used again."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+        return "" if fields[0] in "ZX" else fields[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def alive(process: list[str]) -> bool:
+    """Whether `[pid, start time]` still runs."""
+    return started(int(process[0])) == process[1] != ""
+
+
+def clear(folder: Path) -> list[str]:
+    """Kill the hosts of the lab, remove its bridge and its folder. Gives what was removed, in words. Never raises for
+    what is gone already."""
+    gone = []
+    try:
+        book = json.loads((folder / "lab.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        book = {}
+    hosts = [process for process in book.get("processes", []) if alive(process)]
+    for process in hosts:
+        with contextlib.suppress(OSError):
+            os.kill(int(process[0]), signal.SIGKILL)
+    limit = time.monotonic() + 10
+    while any(alive(process) for process in hosts) and time.monotonic() < limit:
+        time.sleep(0.005)
+    if hosts:
+        gone.append(f"{len(hosts)} hosts")
+    bridge = book.get("bridge") or f"tul{folder.name}"
+    if Path(f"/sys/class/net/{bridge}").exists():
+        subprocess.run(["ip", "link", "delete", bridge], check=False, capture_output=True, timeout=20)
+        gone.append(f"bridge {bridge}")
+    if folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        gone.append(str(folder))
+    return gone
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    while os.read(0, 4096):
+        pass
+    clear(folder)
+
+
+if __name__ == "__main__":
+    main()
