@@ -137,6 +137,11 @@ class Kind:
         """MAY give what can't change in place (a file's path): when it differs, the change is a replace."""
         return None
 
+    def secrets(self, spec: State) -> tuple[str, ...]:
+        """MAY say which fields of this spec hold secrets, when that hangs on the spec (a File that is `sensitive`):
+        they are sealed after `resolve`, as those that schema.yaml marks `x-secret: true` always are."""
+        return tuple(name for name in self.sealed if name in spec)
+
     # ---- comparing
 
     def same(self, field: str, want: Json, have: Json) -> bool:
@@ -190,6 +195,16 @@ class Kind:
     def protects(self, name: str, want: State | None, host: Host) -> str:
         """MAY say what of trueup's own way in to `host` this resource (or its removal, `want` None) would cut; empty: nothing."""
         return ""
+
+    def cuts(self, name: str, owned: State, host: Host) -> str:
+        """MAY say what of trueup's own way in would be cut by removing what was applied with the spec `owned`,
+        where the name alone doesn't tell (a file's path)."""
+        return self.protects(name, None, host)
+
+    def plain_tasks(self, op: Op) -> tuple[dict[str, Json], ...]:
+        """MUST give stock tasks of equal effect for an op of the kind's own op.py: `{module: args}`, with `changed_when`
+        and the like beside it where needed. The exported playbook is made of them."""
+        raise NotImplementedError(f"{self.name} has no stock tasks for {op.module}")
 
     def threatens_last(self, name: str, want: State | None) -> str:
         """MAY name a right of which a host must keep at least one holder (`sudo`), if `want` doesn't give it to `name`."""
