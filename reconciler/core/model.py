@@ -254,6 +254,18 @@ class Desired:
                 return Resource(key=key, meaning=spread.meaning(key.host), source=spread.manifest.source)
         return None
 
+    @cached_property
+    def _by_host(self) -> dict[str, list[Spread]]:
+        index: dict[str, list[Spread]] = {}
+        for spread in self.spreads:
+            for host in spread.hosts:
+                index.setdefault(host, []).append(spread)
+        return index
+
+    def on_host(self, host: str) -> tuple[Spread, ...]:
+        """The manifests that spread to `host`."""
+        return tuple(self._by_host.get(host, ()))
+
     def resources(self) -> Iterator[Resource]:
         """Every resource, manifest by manifest, hosts sorted. Use it for small fleets and tests; the store joins in SQL."""
         for spread in self.spreads:
@@ -590,6 +602,8 @@ class Visit:
     disown: tuple[Key, ...] = ()
     machine_id: str = ""
     """As remembered; another one on the host means it was reborn: nothing is run."""
+    fleet: str = "fleet"
+    """The fleet's name: the host's own file is /var/lib/trueup/FLEET.json."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,149 @@
+"""From a wave of a plan to visits: which ops go to which host, and what is read there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from .kind import Kinds, OpContext
+from .model import (
+    Absent,
+    Action,
+    Change,
+    Desired,
+    Host,
+    HostPast,
+    Key,
+    Look,
+    Op,
+    Origin,
+    Owned,
+    Plan,
+    Report,
+    Result,
+    Visit,
+)
+from .predict import owned_after
+
+
+def enforced(desired: Desired, host: str) -> bool:
+    """False where mode observe holds: looked at, planned, shown, and left."""
+    own = desired.hosts[host].mode if host in desired.hosts else ""
+    return (own or desired.policy.mode) == "enforce"
+
+
+def context(desired: Desired, host: Host, secrets_key: str) -> OpContext:
+    return OpContext(host=host, fleet=desired.policy.name, secrets_key=secrets_key)
+
+
+def looks(kinds: Kinds, desired: Desired, owned: Iterable[Owned], ctx: OpContext) -> tuple[Look, ...]:
+    """What to read on one host: all that is declared for it, and all that is owned there."""
+    name = ctx.host.name
+    wanted: dict[Key, Look] = {}
+    for mine in owned:
+        if mine.key.kind in kinds:
+            request = kinds[mine.key.kind].look(mine.key.name, mine.spec, ctx)
+            wanted[mine.key] = Look(key=mine.key, request=request)
+    for spread in desired.on_host(name):
+        key = Key(name, spread.manifest.kind, spread.manifest.name)
+        request = kinds[key.kind].look(key.name, spread.meaning(name).spec, ctx)
+        wanted[key] = Look(key=key, request=request)
+    return tuple(wanted[key] for key in sorted(wanted))
+
+
+def ops(kinds: Kinds, change: Change, ctx: OpContext) -> tuple[Op, ...]:
+    """The ops of one change; a replace is the removal of the old and the creation of the new."""
+    kind = kinds[change.key.kind]
+    if change.action is not Action.REPLACE:
+        return kind.ops(change, ctx)
+    gone = replace(change, action=Action.DELETE, want=None, fields=(), on_remove=kind.default_on_remove)
+    made = replace(change, action=Action.CREATE, have=Absent(), owned=None)
+    return (*kind.ops(gone, ctx), *kind.ops(made, ctx))
+
+
+def visits(
+    kinds: Kinds,
+    desired: Desired,
+    hosts: Sequence[str],
+    owned: Mapping[str, Sequence[Owned]],
+    past: Mapping[str, HostPast],
+    secrets_key: Callable[[str], str],
+    plan: Plan | None = None,
+) -> tuple[Visit, ...]:
+    """One visit a host, in the order given: with the plan's changes for it, or only to look when there is no plan."""
+    wanted = set(hosts)
+    by_host: dict[str, list[Change]] = {}
+    adopted: dict[str, list[Owned]] = {}
+    dropped: dict[str, list[Key]] = {}
+    if plan is not None:
+        for change in plan.changes:
+            if change.key.host in wanted:
+                by_host.setdefault(change.key.host, []).append(change)
+        for mine in adoptions(desired, plan.adopt, owned):
+            adopted.setdefault(mine.key.host, []).append(mine)
+        for key in plan.release:
+            dropped.setdefault(key.host, []).append(key)
+    made = []
+    for name in hosts:
+        host = desired.hosts[name]
+        ctx = context(desired, host, secrets_key(name))
+        changes = tuple(by_host.get(name, ()))
+        made.append(
+            Visit(
+                host=host,
+                changes=changes,
+                ops={change.key: ops(kinds, change, ctx) for change in changes},
+                looks=looks(kinds, desired, owned.get(name, ()), ctx),
+                own=tuple(adopted.get(name, ())),
+                disown=tuple(dropped.get(name, ())),
+                machine_id=past[name].machine_id if name in past else "",
+                fleet=desired.policy.name,
+            )
+        )
+    return tuple(made)
+
+
+def adoptions(desired: Desired, keys: Iterable[Key], owned: Mapping[str, Sequence[Owned]]) -> tuple[Owned, ...]:
+    """The memory of what is declared and already right: found there, unless trueup made it before."""
+    before = {mine.key: mine for group in owned.values() for mine in group}
+    made = []
+    for key in keys:
+        resource = desired.get(key)
+        if resource is None:
+            continue
+        made.append(
+            Owned(
+                key=key,
+                origin=before[key].origin if key in before else Origin.FOUND,
+                spec=resource.spec,
+                digest=resource.meaning.digest,
+                commit=desired.commit.id,
+                on_remove=resource.meaning.on_remove,
+                source=replace(resource.source, commit=desired.commit.id),
+            )
+        )
+    return tuple(made)
+
+
+def settled(changes: Iterable[Change], report: Report, commit: str) -> tuple[tuple[Owned, ...], tuple[Key, ...]]:
+    """What is owned now, and what no longer, after the outcomes of one report."""
+    ok = {outcome.key for outcome in report.outcomes if outcome.result is Result.OK}
+    kept: list[Owned] = []
+    gone: list[Key] = []
+    for change in changes:
+        if change.key in ok:
+            mine = owned_after(change, commit)
+            if mine is None:
+                gone.append(change.key)
+            else:
+                kept.append(mine)
+    return tuple(kept), tuple(gone)
+
+
+def wave_failed(policy_percent: float, hosts: int, reports: Iterable[Report]) -> bool:
+    """The gate: True when more than the allowed share of a wave's hosts failed.
+
+    A host that can't be reached is unknown, not failed; a stale op is planned anew.
+    """
+    failed = sum(1 for report in reports if any(outcome.result is Result.FAILED for outcome in report.outcomes))
+    return failed * 100 > policy_percent * hosts
