@@ -1,0 +1,21 @@
+"""Git: the files of a commit, the held commit, the remote that is followed, the hooks of a bare repository.
+
+The only home of pygit2. Nothing here knows what a manifest is.
+"""
+
+from .files import CommitFiles, FolderFiles, blob_id
+from .git import GitRepo, best_files, open_repo
+from .held import Verdicts, held
+from .remote import Credentials
+
+__all__ = [
+    "CommitFiles",
+    "Credentials",
+    "FolderFiles",
+    "GitRepo",
+    "Verdicts",
+    "best_files",
+    "blob_id",
+    "held",
+    "open_repo",
+]
