@@ -1,0 +1,93 @@
+"""The kinds that are there: each folder of reconciler/kinds with a kind.py is one."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..core.kind import Kind, Kinds
+from ..core.model import Json, State
+from ..core.problem import Problem, Refused
+from . import reader
+
+FOLDER = Path(__file__).parent.parent / "kinds"
+PACKAGE = "reconciler.kinds"
+
+
+def load_kinds(folder: Path = FOLDER, package: str = PACKAGE) -> Kinds:
+    """Read every kind's kind.py, schema.yaml and probe.py, and order.txt.
+
+    `Kinds.schemas[NAME]["spec"]` is the JSON Schema of the kind's own fields, `["state"]` the whole one of what its probe
+    can report. Raises Refused when a schema or order.txt can't be read: that is a fault of the kind, not of a fleet.
+    """
+    kinds: dict[str, Kind] = {}
+    schemas: dict[str, State] = {}
+    probes: dict[str, str] = {}
+    for path in sorted(folder.glob("*/kind.py")):
+        kind: Kind = importlib.import_module(f"{package}.{path.parent.name}.kind").KIND
+        schema = read_schema(path.parent / "schema.yaml")
+        properties: Mapping[str, State] = schema["spec"].get("properties", {})
+        kind.fields = tuple(name for name, said in properties.items() if said.get("x-state", True))
+        kind.sealed = tuple(name for name, said in properties.items() if said.get("x-secret"))
+        kinds[kind.name] = kind
+        schemas[kind.name] = {**schema, "state": _state_schema(schema, kind)}
+        probe = path.parent / "probe.py"
+        probes[kind.name] = probe.read_text("utf-8") if probe.exists() else ""
+    return Kinds(by_name=kinds, order=_order(folder / "order.txt", kinds), schemas=schemas, probes=probes)
+
+
+def folder_of(kind: str) -> Path:
+    """The folder of a kind: its name in lower case."""
+    return FOLDER / kind.lower()
+
+
+def read_schema(path: Path) -> dict[str, Json]:
+    """A schema.yaml, read by the same strict reader as manifests. Raises Refused."""
+    documents, problems = reader.load(path.read_bytes(), f"{path.parent.name}/{path.name}")
+    if problems or len(documents) != 1 or not isinstance(documents[0].value, dict):
+        raise Refused(*problems or [Problem(code="kind-failed", message="a schema.yaml holds one mapping", path=str(path))])
+    schema: dict[str, Json] = documents[0].value
+    if not isinstance(schema.get("spec"), dict):
+        raise Refused(Problem(code="kind-failed", message="a schema.yaml needs `spec`, a JSON Schema", path=str(path)))
+    return schema
+
+
+_SEALED = {
+    "type": "object",
+    "properties": {"sealed": {"type": "string"}},
+    "required": ["sealed"],
+    "additionalProperties": False,
+}
+
+
+def _state_schema(schema: Mapping[str, Json], kind: Kind) -> dict[str, Json]:
+    """The managed fields, none of them required, and what `state:` of schema.yaml adds or says differently."""
+    spec: Mapping[str, State] = schema["spec"].get("properties", {})
+    extra: Mapping[str, Json] = schema.get("state") or {}
+    fields: dict[str, Json] = {}
+    for name in kind.fields:
+        fields[name] = {"anyOf": [spec[name], _SEALED]} if name in kind.sealed else spec[name]
+    fields.update(extra.get("properties", {}))
+    return {**extra, "type": "object", "properties": fields, "additionalProperties": False}
+
+
+def _order(path: Path, kinds: Mapping[str, Kind]) -> tuple[tuple[str, str], ...]:
+    """Sentences `Group before User`; `#` begins a why. Raises Refused for anything else and for a name that no kind has."""
+    pairs: list[tuple[str, str]] = []
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    for number, line in enumerate(lines, 1):
+        words = line.split("#", 1)[0].split()
+        if not words:
+            continue
+        if len(words) != 3 or words[1] != "before" or words[0] not in kinds or words[2] not in kinds:
+            raise Refused(
+                Problem(
+                    code="kind-failed",
+                    message=f"`KIND before KIND` with kinds that are there is expected, not `{line.strip()}`",
+                    path=path.name,
+                    line=number,
+                )
+            )
+        pairs.append((words[0], words[2]))
+    return tuple(pairs)
