@@ -1,0 +1,200 @@
+"""A plan in a terminal: is it safe, how many, what, why, the next step, how old. Plain text; the caller colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..core.kind import Kinds
+from ..core.model import GuardHit, Plan
+from ..core.verdict import age
+from .clean import clean, plural
+from .plan_view import SIGNS, Diff, Group, changed_hosts, fold, groups
+
+MOST_DIFF_LINES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How much to show."""
+
+    summary: bool = False
+    """Only the group lines."""
+    full: bool = False
+    """No cap on diffs and hosts."""
+    by_host: bool = False
+    """Ungrouped, as `--host` wants it."""
+    now: float | None = None
+    """For ages; None leaves them out (goldens)."""
+    branch: str = "main"
+    observe: bool = False
+    """The fleet's mode is observe: nothing would run."""
+
+
+def text(kinds: Kinds, plan: Plan, manner: Manner | None = None) -> str:
+    """The whole screen, ending in a newline."""
+    return "\n".join(_lines(kinds, plan, manner or Manner())) + "\n"
+
+
+def _lines(kinds: Kinds, plan: Plan, manner: Manner) -> Iterator[str]:
+    if not plan.changes and not plan.guards:
+        yield from _nothing(plan, manner)
+        return
+    if not manner.summary:
+        yield _headline(plan, manner)
+        yield _counts(plan, manner)
+        if manner.observe:
+            yield "Mode observe: this is shown, nothing runs (Fleet.spec.mode in trueup.yaml)."
+        yield ""
+    for hit in plan.guards:
+        yield from _guard(plan, hit)
+    made = groups(kinds, plan)
+    widths = _widths(made)
+    for group in made:
+        yield _group_line(group, widths)
+        if not manner.summary:
+            yield from _details(group, manner)
+    if not manner.summary:
+        yield ""
+        yield f"  on  {fold(changed_hosts(plan), 1000 if manner.full else 8)}" + _waves(plan)
+    yield from _left(plan, manner)
+    yield ""
+    yield _summary(plan)
+
+
+def _headline(plan: Plan, manner: Manner) -> str:
+    commit = plan.commit
+    said = f' "{clean(commit.subject)}"' if commit.subject else ""
+    by = f" ({clean(commit.author)}" if commit.author else ""
+    if by and manner.now is not None and commit.at:
+        by += f", {age(manner.now - commit.at)} ago"
+    by += ")" if by else ""
+    of = f"{manner.branch} {commit.short}" if commit.id else "files that no commit holds yet"
+    return f"Plan {plan.id[:8]} of {of}{said}{by}"
+
+
+def _counts(plan: Plan, manner: Manner) -> str:
+    changed = len(changed_hosts(plan))
+    never = len(plan.never_seen)
+    right = plan.hosts_total - changed - never
+    line = f"{changed:,} of {plural(plan.hosts_total, 'host')} {'changes' if changed == 1 else 'change'}, "
+    line += f"{right:,} {'is' if right == 1 else 'are'} as {'it' if right == 1 else 'they'} should be"
+    if never:
+        line += f", {never:,} never looked at"
+    if manner.now is not None and plan.observed_at is not None:
+        line += f". The oldest look is {age(manner.now - plan.observed_at)} old"
+    return line + "."
+
+
+def _nothing(plan: Plan, manner: Manner) -> Iterator[str]:
+    never = len(plan.never_seen)
+    if never:
+        yield f"{plural(never, 'host')} never looked at: trueup observe"
+    seen = plan.hosts_total - never
+    if plan.hosts_total == 0:
+        yield "Nothing to do: no host in the repository yet. Next: add a Host manifest (trueup explain Host)."
+    elif seen:
+        aged = ""
+        if manner.now is not None and plan.observed_at is not None:
+            aged = f" The oldest look is {age(manner.now - plan.observed_at)} old."
+        verb = "is" if seen == 1 else "are"
+        yield f"Nothing to do: {plural(seen, 'host')} {verb} as {plan.commit.short} says.{aged}"
+    yield from _left(plan, manner)
+
+
+def _guard(plan: Plan, hit: GuardHit) -> Iterator[str]:
+    if hit.approved_by:
+        yield f"✓ guard {hit.rule} accepted by {clean(hit.approved_by)}: {clean(hit.message)}"
+        return
+    yield f"✗ STOPPED by a guard, nothing will run: {clean(hit.message)}"
+    for source in hit.causes[:5]:
+        yield f"    cause     {clean(str(source)) if source.path else 'no manifest any more'}"
+    if len(hit.causes) > 5:
+        yield f"              and {len(hit.causes) - 5} more"
+    if hit.final:
+        yield "    no approval opens this guard: it is trueup's own way in"
+        yield "    next      give the manifest back"
+    else:
+        yield f"    meant     trueup apply {plan.id[:8]} --accept {hit.rule}        (this plan only)"
+        undo = f"git revert {plan.commit.short}" if plan.commit.id else "undo the edit"
+        yield f"    not meant {undo}"
+    yield ""
+
+
+def _columns(group: Group) -> tuple[str, str, str]:
+    where = str(group.first.source) if group.first.source.path else "(gone)"
+    hosts = group.hosts[0] if len(group.hosts) == 1 else plural(len(group.hosts), "host")
+    return hosts, f"{group.ref.kind} {clean(group.ref.name)}", clean(where)
+
+
+def _widths(made: tuple[Group, ...]) -> tuple[int, ...]:
+    rows = [(*_columns(group)[:2], group.what, group.why) for group in made]
+    return tuple(max((len(row[i]) for row in rows), default=0) for i in range(4))
+
+
+def _group_line(group: Group, widths: tuple[int, ...]) -> str:
+    hosts, name, where = _columns(group)
+    cells = [hosts, name, group.what, group.why]
+    padded = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True) if width)
+    return f"{SIGNS[group.first.action]} {padded}  {where}".rstrip()
+
+
+def _details(group: Group, manner: Manner) -> Iterator[str]:
+    for note in group.notes:
+        yield f"    {note}"
+    for diff in group.diffs:
+        yield from _diff(diff, group, manner)
+
+
+def _diff(diff: Diff, group: Group, manner: Manner) -> Iterator[str]:
+    if not diff.lines:
+        if group.first.have and diff.before != "(none)":
+            yield f"    {diff.path}: {diff.before} → {diff.after}"
+        else:
+            yield f"    {diff.path}: {diff.after}"
+        return
+    alike = f"on the hosts, {len(group.hosts):,} alike" if len(group.hosts) > 1 else f"on {clean(group.hosts[0])}"
+    yield f"    --- {diff.path} {alike}"
+    yield f"    +++ {diff.path} in Git"
+    most = len(diff.lines) if manner.full else MOST_DIFF_LINES
+    for line in diff.lines[:most]:
+        yield f"    {line}"
+    if len(diff.lines) > most:
+        yield f"    … {len(diff.lines) - most} more lines (--full)"
+
+
+def _waves(plan: Plan) -> str:
+    return "     waves " + " → ".join(f"{len(hosts):,}" for hosts in plan.waves) if len(plan.waves) > 1 else ""
+
+
+def _left(plan: Plan, manner: Manner) -> Iterator[str]:
+    most = 1000 if manner.full else 8
+    if plan.changes and plan.never_seen:
+        yield f"? {plural(len(plan.never_seen), 'host')} never looked at, not in this plan: {fold(plan.never_seen, most)}"
+    for name, why in list(plan.unreachable.items())[:most]:
+        yield f"? {clean(name)} does not answer ({clean(why)}); its part is from what was known and waits"
+    if len(plan.unreachable) > most:
+        yield f"? and {plural(len(plan.unreachable) - most, 'host')} more that do not answer (--full)"
+    signs = {"unknown": "?", "paused": "‖", "report": "≠", "refused": "✗", "backoff": "✗"}
+    for left in plan.left[:most]:
+        where = f"{clean(left.key.host)}  {left.key.kind} {clean(left.key.name)}"
+        yield f"{signs[left.kind_of]} {where}  left alone: {clean(left.why)}"
+    if len(plan.left) > most:
+        yield f"  … {len(plan.left) - most} more left alone (--full)"
+    if plan.release:
+        yield f"  {plural(len(plan.release), 'resource')} released: gone from Git, left as they are"
+    if plan.unmanaged:
+        yield f"  {plural(plan.unmanaged, 'unmanaged resource')} left alone"
+
+
+def _summary(plan: Plan) -> str:
+    from ..core.model import Action
+
+    counts = ", ".join(
+        f"{plan.count(action):,} {action.value}"
+        for action in Action
+        if plan.count(action) or action is not Action.REPLACE
+    )
+    line = f"Plan: {counts} on {plural(len(changed_hosts(plan)), 'host')}; {plan.unknown:,} unknown"
+    line += f", {plan.unmanaged:,} unmanaged."
+    return line + (" STOPPED, exit 3." if plan.stopped else "")
