@@ -28,6 +28,9 @@ from ..core.problem import Problem, Refused
 from .troubles import CODES, FOREIGN, named, problem, redacted
 
 _SCP = re.compile(r"^(?:(?P<user>[^@/:\s]+)@)?(?P<host>\[[^]]+\]|[^/:\s]+):(?P<path>(?!//)\S+)$")
+_CONNECT_LIMIT = 15.0
+_ANSWER_LIMIT = 60.0
+"""Seconds that a server may take to accept a connection, and to say the next word."""
 _STALE_LOCK = 600.0
 """Seconds after which a lock file in the mirror is a killed process's: no fetch takes as long as that."""
 
@@ -101,8 +104,8 @@ class Mirror:
             self.make()
             self._drop_stale_locks()
             git = pygit2.Repository(str(self.path))
-            pygit2.settings.server_connect_timeout = 15_000
-            pygit2.settings.server_timeout = 60_000
+            pygit2.settings.server_connect_timeout = int(_CONNECT_LIMIT * 1000)
+            pygit2.settings.server_timeout = int(_ANSWER_LIMIT * 1000)
         if ssh_host(self.url):
             self._lay_known_hosts()
         callbacks = _Callbacks(self._credentials, what)

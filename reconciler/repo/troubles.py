@@ -108,7 +108,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         Exception,
-        r"unsupported (extension|repository format|object id)|unexpected oid type",
+        r"unsupported (extension|repository format|object id)|unknown object format|unexpected oid type",
         "repo-format",
         "{what}: {why}",
     ),
@@ -125,7 +125,7 @@ TABLE: tuple[Row, ...] = (
     Row(Exception, r"unsupported url protocol|without (ssh|https) support", "repo-transport", "{what}: {why}"),
     Row(
         Exception,
-        r"failed to (connect|resolve)|could not connect|timed? ?out|connection|network|unreachable|unexpected http status|early eof|"
+        r"failed to (connect|resolve address)|could not connect|timed? ?out|connection|network|unreachable|unexpected http status|early eof|"
         r"failed to (send|receive)|socket|remote error|end of file",
         "repo-unreachable",
         "{what}: {why}",
