@@ -55,6 +55,8 @@ class Settings:
     """The daemon's Unix socket, mode 0660, group `trueup`. Default: `FLEET.sock` in `runDir`."""
     listen: str = "127.0.0.1:8080"
     """Address and port of the status page. Loopback, because the page asks nobody who he is."""
+    listen_beyond_loopback: bool = False
+    """Allow `listen` on an address that others reach. False: put a proxy that asks for a login before the page first."""
     repo: str = ""
     """The fleet's repository: a path, or a URL that is followed. Empty: given on the command line."""
     branch: str = "main"
@@ -323,4 +325,12 @@ def _manifests_reader(text: bytes, path: str) -> tuple[Mapping[str, Json], Mappi
     """The one YAML reader, imported only when there is a file to read."""
     from .manifests import reader
 
-    return reader.mapping(text, path)
+    documents, problems = reader.load(text, path)
+    if not documents:
+        return {}, {}, tuple(problems)
+    first = documents[0]
+    if len(documents) > 1 or not isinstance(first.value, dict):
+        wrong = Problem(code="settings", message="must be one mapping of settings", path=path, line=documents[-1].line)
+        return {}, {}, (*problems, wrong)
+    marks = {key: first.key((key,)) for key in first.value}
+    return first.value, {key: (mark.line, mark.column) for key, mark in marks.items()}, tuple(problems)
