@@ -64,7 +64,6 @@ class LabHost:
     pid: int = 0
     """Of its PID 1, as the machine sees it."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-    _systemd_pid: int = 0
 
     @property
     def port(self) -> int:
@@ -82,7 +81,7 @@ class LabHost:
 
     def enter(self) -> list[str]:
         """The words in front of a command that runs inside the host, as its root, without ssh."""
-        return ["nsenter", "--target", str(self._inside()), "--mount", "--uts", "--ipc", "--net", "--pid", "--"]
+        return inside(self.pid, self.spec.systemd)
 
     def run(
         self, command: str, *, check: bool = True, input: str | None = None, timeout: float = 60
@@ -117,12 +116,7 @@ class LabHost:
         return self.run(f"[ -e {shlex.quote(path)} ] || [ -L {shlex.quote(path)} ]", check=False).returncode == 0
 
     def _inside(self) -> int:
-        """A process that stands in the host's own namespaces: PID 1, or systemd below systemd-nspawn."""
-        if not self.spec.systemd:
-            return self.pid
-        if not keeper.started(self._systemd_pid):
-            self._systemd_pid = _nspawn_leader(self.pid)
-        return self._systemd_pid
+        return _nspawn_leader(self.pid) if self.spec.systemd else self.pid
 
     # ---- over ssh
 
@@ -286,6 +280,13 @@ class LabHost:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         return left
+
+
+def inside(pid: int, systemd: bool) -> list[str]:
+    """The words in front of a command that runs in the namespaces of a lab host whose PID 1 is `pid` for the machine;
+    with systemd the host proper is what systemd-nspawn booted below it."""
+    target = _nspawn_leader(pid) if systemd else pid
+    return ["nsenter", "--target", str(target), "--mount", "--uts", "--ipc", "--net", "--pid", "--"]
 
 
 def _state(pid: int) -> str:
