@@ -104,7 +104,11 @@ class Store(Protocol):
         """What is owned on each of these hosts (hosts without any are left out)."""
         ...
 
-    def took(self, report: Report, desired: Desired, now: float) -> None:
+    def past_of_hosts(self) -> Mapping[str, HostPast]:
+        """What is remembered of every host that was ever tried."""
+        ...
+
+    def took(self, report: Report, desired: Desired, now: float, round_id: str = "") -> None:
         """Keep what a visit brought back: readings (with history), outcomes, facts, the host's trouble. One transaction."""
         ...
 
@@ -122,9 +126,15 @@ class Store(Protocol):
         """The round that a crash left open and the hosts it may have touched; None when there is none."""
         ...
 
-    def holding(self, commit: Commit, desired_id: str, problems: Sequence[Problem], now: float) -> None:
-        """Remember that `commit` was read: held when it has no errors, else refused with its problems."""
+    def holding(self, commit: Commit, runs: bool, problems: Sequence[Problem], now: float) -> None:
+        """Remember a valid commit with its warnings: held from now on when it `runs`, else waiting as Stopped."""
         ...
+
+    def refused(self, commit: Commit, problems: Sequence[Problem], now: float) -> None:
+        """Remember a commit with errors; what is held stays held."""
+        ...
+
+    def close(self) -> None: ...
 
     def held(self) -> str:
         """The commit that the fleet is held to; empty before the first."""

@@ -46,8 +46,8 @@ def decode(kind: Any, value: Json) -> Any:
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind, vars(model))
+def _hints(name: str) -> dict[str, Any]:
+    return get_type_hints(getattr(model, name), vars(model))
 
 
 def _decode(kind: Any, value: Json) -> Any:
@@ -67,10 +67,10 @@ def _decode(kind: Any, value: Json) -> Any:
         to_key, to_item = get_args(kind)
         pairs = value if isinstance(value, list) else value.items()
         return {_decode(to_key, key): _decode(to_item, item) for key, item in pairs}
-    if dataclasses.is_dataclass(kind):
-        hints = _hints(kind)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        hints = _hints(kind.__name__)
         names = {item.name for item in dataclasses.fields(kind) if item.init}
-        return kind(**{name: _decode(hints[name], item) for name, item in value.items() if name in names})  # type: ignore[operator]
+        return kind(**{name: _decode(hints[name], item) for name, item in value.items() if name in names})
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):

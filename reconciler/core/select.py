@@ -33,6 +33,11 @@ def rows(
     return tuple(found[key] for key in sorted(found))
 
 
+def row(desired: Desired, key: Key, observed: Mapping[Key, Observation], owned: Mapping[Key, Owned]) -> Row:
+    """The row of one key, whether it agrees or not."""
+    return Row(key=key, desired=desired.get(key), seen=observed.get(key, NEVER_SEEN), owned=owned.get(key))
+
+
 def triggered(kinds: Kinds, desired: Desired, keys: Collection[Key]) -> tuple[Key, ...]:
     """Keys of resources that must be looked at because something they have loaded is among `keys` (a service whose
     file is healed). Cost follows the manifests that have `loaded` and the rows, not the fleet."""

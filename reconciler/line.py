@@ -1,0 +1,113 @@
+"""The line, from a commit to a converged fleet. Read this file first; every way in walks it.
+
+    finish  an open round, if a crash left one: read its hosts again
+    look    commit → manifests → Desired; with Observed and the past: a Plan           (nothing is changed)
+    act     for each wave: a trip, then the gate; what was read and owned is written down as each host ends
+    tell    as it goes
+
+`trueup plan`, the PR check and the hooks call `look` and stop there: a dry run is not a mode. The daemon and
+`trueup apply` call `reconcile`. What decides is in core/; what touches the world is behind ports.py, in `world`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .core import visits
+from .core.model import Commit, Desired, Plan, Report
+from .core.problem import Problem
+from .world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What `look` saw. `desired` and `plan` are None when the commit has errors."""
+
+    commit: Commit
+    problems: tuple[Problem, ...] = ()
+    desired: Desired | None = None
+    plan: Plan | None = None
+
+
+def reconcile(world: World, hosts: Sequence[str] = ()) -> Look:
+    """One walk of the line for the newest valid commit; `hosts` are looked at even if they aren't due.
+
+    A commit whose plan a guard stops waits; the fleet stays held to the one before it, whose drift goes on being healed.
+    """
+    finish(world)
+    newest = look(world, world.newest())
+    force = in_force(world, newest)
+    if force.desired is not None and observe(world, force.desired, world.due(force.desired, hosts)):
+        newest = look(world, newest.commit.id)
+        force = in_force(world, newest)
+    act(world, force)
+    world.tell.say("looked", commit=newest.commit.id, plan=newest.plan.id if newest.plan else "")
+    return newest
+
+
+def look(world: World, rev: str) -> Look:
+    """What `rev` would do now. Changes nothing, asks no host."""
+    files, reading = world.read(rev)
+    if reading.desired is None:
+        return Look(commit=files.commit, problems=reading.problems)
+    plan = world.plan(reading.desired)
+    return Look(commit=files.commit, problems=reading.problems, desired=reading.desired, plan=plan)
+
+
+def in_force(world: World, newest: Look) -> Look:
+    """The look that may run: the newest, or the one before it when a guard stops the newest."""
+    world.store.holding(newest.commit, bool(newest.plan and not newest.plan.stopped), newest.problems, world.now())
+    held = world.store.held()
+    if newest.plan is not None and newest.plan.stopped and held and held != newest.commit.id:
+        world.tell.say("stopped", commit=newest.commit.id, plan=newest.plan.id)
+        return look(world, held)
+    return newest
+
+
+def observe(world: World, desired: Desired, hosts: Sequence[str]) -> bool:
+    """Read these hosts, change nothing; True when there were any."""
+    if hosts:
+        made = world.visits(desired, hosts)
+        world.trip.go(made, lambda report: world.keep(desired, report), world.progress)
+    return bool(hosts)
+
+
+def act(world: World, seen: Look) -> None:
+    """Carry out a plan that nothing stops, wave by wave; a failed wave ends it."""
+    if seen.plan is None or seen.desired is None or seen.plan.stopped:
+        return
+    world.record(seen.desired, seen.plan)
+    waves = [world.may_run(seen.desired, hosts) for hosts in seen.plan.waves]
+    if not any(waves):
+        return
+    round_id = world.store.open_round(seen.plan, world.now())
+    outcome = "done"
+    for number, hosts in enumerate(waves, 1):
+        reports: list[Report] = []
+
+        def ended(report: Report) -> None:
+            world.keep(seen.desired, report, seen.plan, round_id)
+            reports.append(report)  # noqa: B023
+
+        world.tell.say("wave", number=number, of=len(waves), hosts=len(hosts), round=round_id, plan=seen.plan.id)
+        world.trip.go(world.visits(seen.desired, hosts, seen.plan), ended, world.progress)
+        if world.stopping or visits.wave_failed(
+            world.max_failed(seen.desired, number, len(waves)), len(hosts), reports
+        ):
+            outcome = "stopping" if world.stopping else f"wave {number} failed"
+            break
+    world.store.close_round(round_id, outcome, world.now())
+    world.tell.say("acted", round=round_id, plan=seen.plan.id, outcome=outcome)
+
+
+def finish(world: World) -> None:
+    """After a crash: what was under way is unknown until it is read again; nothing is repeated blindly."""
+    unfinished = world.store.unfinished()
+    if unfinished is None:
+        return
+    round_id, hosts = unfinished
+    desired = look(world, world.store.held()).desired if world.store.held() else None
+    if desired is not None:
+        observe(world, desired, [host for host in hosts if host in desired.hosts])
+    world.store.close_round(round_id, "cut short; its hosts were read again", world.now())

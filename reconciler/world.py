@@ -1,0 +1,284 @@
+"""The real rooms behind the ports, and the small steps that line.py names. One World is one fleet on one state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import manifests
+from .core import select, visits
+from .core.kind import Kinds
+from .core.model import Desired, HostPast, Json, Pause, Plan, Report, Visit
+from .core.plan import PlanInput
+from .core.plan import plan as make_plan
+from .core.problem import Problem, Refused
+from .manifests import Reading, selector
+from .manifests.kinds import load_kinds
+from .ports import Files, Repo, Store, Tell, Trip
+from .secrets import FleetKey, Sealer
+from .settings import Settings
+
+RETRY_UNREACHABLE = 60.0
+"""Seconds until a host that did not answer is tried again, while it is away for less than five minutes; then five."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def say(self, event: str, **facts: Json) -> None:
+        pass
+
+
+class World:
+    """Everything that the line needs. Tests give fakes of the ports; `World.open` gives the real ones."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        kinds: Kinds,
+        repo: Repo | None,
+        store: Store,
+        trip: Trip,
+        sealer: Sealer,
+        tell: Tell | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self.kinds = kinds
+        self._repo = repo
+        self.store = store
+        self.trip = trip
+        self.sealer = sealer
+        self.tell: Tell = tell or Silent()
+        self.now = now
+        self.stopping = False
+        """Set by whoever wants the current round to end after the trip that is under way."""
+        self._parsed: dict[str, Any] = {}
+        self._read: dict[str, tuple[Files, Reading]] = {}
+
+    @classmethod
+    def open(cls, settings: Settings, tell: Tell | None = None, *, read_only: bool = False) -> World:
+        """The real thing. Raises Refused when the state is held by another process, or the repository is none."""
+        from .repo import Credentials, GitRepo
+        from .store import DuckStore
+        from .trip import AnsibleTrip
+
+        kinds = load_kinds()
+        repo = None
+        if settings.repo:
+            repo = GitRepo(
+                settings.repo,
+                settings.branch,
+                cache_dir=settings.state_dir / "mirror",
+                credentials=Credentials.of(settings),
+            )
+        key = FleetKey.read(settings.fleet_key_file) if read_only else FleetKey.ensure(settings.fleet_key_file)
+        sealer = Sealer(key, repo.blob if repo is not None else None)
+        store = DuckStore.open(settings.database, kinds)
+        trip = AnsibleTrip(kinds, settings, sealer)
+        return cls(settings=settings, kinds=kinds, repo=repo, store=store, trip=trip, sealer=sealer, tell=tell)
+
+    # ---------------------------------------------------------------- reading Git
+
+    @property
+    def repo(self) -> Repo:
+        if self._repo is None:
+            raise Refused(
+                Problem(
+                    code="no-repo",
+                    message="no repository is configured",
+                    hint="give --repo PATH, TRUEUP_REPO, or `repo:` in server.yaml",
+                )
+            )
+        return self._repo
+
+    def read(self, rev: str) -> tuple[Files, Reading]:
+        """The manifests of a commit; the last few commits are remembered, and parsed documents by their blob."""
+        if rev in self._read:
+            return self._read[rev]
+        files = self.repo.files(rev)
+        reading = manifests.read(files, self.kinds, self.sealer.seal, cache=self._parsed)
+        if files.commit.id:
+            self._read[files.commit.id] = (files, reading)
+            while len(self._read) > 4:
+                self._read.pop(next(iter(self._read)))
+        return files, reading
+
+    def newest(self) -> str:
+        """The newest valid commit on the first-parent line of the tip (repo/held.py). Raises Refused when there is none."""
+        from .repo.held import held
+
+        tip = self.repo.tip()
+        if not tip:
+            raise Refused(
+                Problem(
+                    code="no-commit",
+                    message=f"the branch {self.settings.branch} has no commit yet",
+                    hint="push the first commit: git push origin HEAD:" + self.settings.branch,
+                )
+            )
+        found = held(self.repo, lambda commit: self.read(commit)[1].desired is not None)
+        tip_problems = self.read(tip)[1].problems if found != tip else ()
+        if tip_problems:
+            self.store.refused(self.repo.files(tip).commit, tip_problems, self.now())
+            self.tell.say("refused", commit=tip, errors=len(tip_problems))
+        if not found:
+            raise Refused(*tip_problems)
+        return found
+
+    # ---------------------------------------------------------------- planning
+
+    def plan(self, desired: Desired, *, approvals: bool = True) -> Plan:
+        """The plan of `desired` from what is known now."""
+        past = self.store.past(desired)
+        keys = [row.key for row in past.rows]
+        more = select.triggered(self.kinds, desired, keys)
+        rows = past.rows + (self.store.rows_for(desired, more) if more else ())
+        return make_plan(
+            PlanInput(
+                kinds=self.kinds,
+                desired=desired,
+                rows=tuple(sorted(rows, key=lambda row: row.key)),
+                owned_by_kind=past.owned_by_kind,
+                owned_by_host=past.owned_by_host,
+                hosts=past.hosts,
+                pauses=paused_hosts(desired, past.pauses),
+                approvals=past.approvals if approvals else (),
+                backoffs=past.backoffs,
+                unmanaged=past.unmanaged,
+                observed_at=past.observed_at,
+                matches=matches(desired),
+                now=self.now(),
+            )
+        )
+
+    # ---------------------------------------------------------------- visiting
+
+    def due(self, desired: Desired, asked: Sequence[str] = ()) -> tuple[str, ...]:
+        """Hosts to look at now: asked for, never seen, seen too long ago, or away and due for another try."""
+        now = self.now()
+        every = self.settings.observe_every or desired.policy.observe_every
+        known = self.store.past_of_hosts()
+        return tuple(
+            name for name in sorted(desired.hosts) if name in asked or _is_due(known.get(name, HostPast()), now, every)
+        )
+
+    def visits(self, desired: Desired, hosts: Sequence[str], plan: Plan | None = None) -> tuple[Visit, ...]:
+        return visits.visits(
+            self.kinds,
+            desired,
+            hosts,
+            self.store.owned_on(hosts),
+            self.store.past_of_hosts(),
+            self.sealer.host_key,
+            plan,
+        )
+
+    def may_run(self, desired: Desired, hosts: Sequence[str]) -> tuple[str, ...]:
+        """Of a wave's hosts, those that mode enforce lets us change and that answered at the last visit."""
+        known = self.store.past_of_hosts()
+        return tuple(
+            host for host in hosts if visits.enforced(desired, host) and not (host in known and known[host].trouble)
+        )
+
+    def max_failed(self, desired: Desired, number: int, of: int) -> float:
+        """Percent of a wave's hosts that may fail: the first wave is the canaries', later ones as the policy says."""
+        rules = desired.policy.waves
+        return rules[min(number - 1, len(rules) - 1)].max_failed_percent if of > 1 or not rules else 5.0
+
+    def record(self, desired: Desired, plan: Plan) -> None:
+        """Write down what became owned or free without an op."""
+        keys = [key for key in plan.adopt if visits.enforced(desired, key.host)]
+        gone = [key for key in plan.release if visits.enforced(desired, key.host)]
+        if keys or gone:
+            hosts = sorted({key.host for key in keys})
+            self.store.own(visits.adoptions(desired, keys, self.store.owned_on(hosts)), gone, self.now())
+
+    def keep(self, desired: Desired, report: Report, plan: Plan | None = None, round_id: str = "") -> None:
+        """Write down what one visit brought back: readings, outcomes, and what is owned since."""
+        self.store.took(report, desired, self.now(), round_id)
+        if plan is not None:
+            mine = [change for change in plan.changes if change.key.host == report.host]
+            kept, gone = visits.settled(mine, report, desired.commit.id)
+            if kept or gone:
+                self.store.own(kept, gone, self.now())
+        self.tell.say(
+            "host",
+            host=report.host,
+            round=round_id,
+            trouble=report.trouble.why if report.trouble else "",
+            outcomes={result.value: count for result, count in _counted(report).items()},
+        )
+
+    def progress(self, host: str, words: str) -> None:
+        self.tell.say("progress", host=host, words=words)
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def _counted(report: Report) -> dict[Any, int]:
+    counts: dict[Any, int] = {}
+    for outcome in report.outcomes:
+        counts[outcome.result] = counts.get(outcome.result, 0) + 1
+    return counts
+
+
+def _is_due(past: HostPast, now: float, every: float) -> bool:
+    tried = past.tried_at if past.tried_at is not None else past.seen_at
+    if tried is None:
+        return True
+    if past.trouble:
+        away = now - (past.trouble_since if past.trouble_since is not None else now)
+        return now - tried >= (RETRY_UNREACHABLE if away < 300 else min(300.0, every))
+    return now - tried >= every
+
+
+def matches(desired: Desired) -> Mapping[str, Collection[str]]:
+    """Selector text of the policy's waves → the hosts that it picks."""
+    return {
+        rule.selector: selector.parse(rule.selector).pick(desired.hosts)
+        for rule in desired.policy.waves
+        if rule.selector
+    }
+
+
+def paused_hosts(desired: Desired, pauses: Sequence[Pause]) -> dict[str, Pause]:
+    """Host → the pause that covers it and ends last."""
+    found: dict[str, Pause] = {}
+    for pause in sorted(pauses, key=lambda pause: pause.until):
+        for host in selector.parse(pause.selector).pick(desired.hosts):
+            found[host] = pause
+    return found
+
+
+def from_observed(kinds: Kinds, desired: Desired, text: bytes, path: Path) -> Plan:
+    """A plan from an observed file, with no fleet, no store and no daemon. Raises Refused with the file's problems."""
+    from .manifests import observed
+
+    seen, owned, problems = observed.read(text, str(path), kinds, desired)
+    if any(problem.severity == "error" for problem in problems):
+        raise Refused(*problems)
+    by_kind: dict[str, int] = {}
+    by_host: dict[str, int] = {}
+    for key in owned:
+        by_kind[key.kind] = by_kind.get(key.kind, 0) + 1
+        by_host[key.host] = by_host.get(key.host, 0) + 1
+    rows = {row.key: row for row in select.rows(kinds, desired, seen, owned)}
+    for key in select.triggered(kinds, desired, list(rows)):
+        rows[key] = select.row(desired, key, seen, owned)
+    return make_plan(
+        PlanInput(
+            kinds=kinds,
+            desired=desired,
+            rows=tuple(rows[key] for key in sorted(rows)),
+            owned_by_kind=by_kind,
+            owned_by_host=by_host,
+            matches=matches(desired),
+            unmanaged=sum(1 for key in seen if key not in owned and desired.get(key) is None),
+            looked=False,
+        )
+    )
