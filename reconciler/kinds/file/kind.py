@@ -1,0 +1,233 @@
+"""File: a path on a host is a file with this content, a directory, a link, or nothing.
+
+What a spec says in `content`, `source`, `template` becomes one field: `content`, text where it is text of up to 64 KiB,
+`{"sha256", "size", "blob"}` where only Git holds it, `{"sealed"}` where it is secret. Contents are compared by digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from ...core.kind import Claim, Finding, Kind, OpContext, Resolving, Unresolved
+from ...core.model import Absent, Action, Change, Host, Json, Meaning, Observation, Op, Origin, Present, Ref, State
+from . import access, checks
+from .meaning import READ_LIMIT, TEXT_LIMIT, node, normal_mode, path_of, same_content, seen_content, text_of
+
+PUT = "trueup.host.put"
+
+
+class File(Kind):
+    name = "File"
+    default_on_remove = "delete"
+    codes = checks.CODES
+
+    # ---- meaning
+
+    def per_host(self, spec: State) -> bool:
+        return bool(spec.get("template"))
+
+    def resolve(self, name: str, spec: State, ask: Resolving) -> State:
+        rest = {field: value for field, value in spec.items() if field not in ("content", "source", "template")}
+        if "source" in spec:
+            return {**rest, "content": self._source(str(spec["source"]), spec, ask)}
+        if "content" in spec:
+            text = spec["content"]
+            return {**rest, "content": ask.render(text, "") if spec.get("template") else text}
+        return rest
+
+    def _source(self, path: str, spec: State, ask: Resolving) -> Json:
+        data, blob = ask.file(path)
+        text = text_of(data)
+        if len(data) > READ_LIMIT:
+            message = f"{path} has {len(data):,} bytes, more than {READ_LIMIT:,}"
+            raise Unresolved(Finding(code="file-too-large", message=message, field=("source",)))
+        if spec.get("template") or spec.get("sensitive"):
+            if text is None:
+                code, what = (
+                    ("file-field", "template") if spec.get("template") else ("file-sensitive", "sensitive file")
+                )
+                raise Unresolved(
+                    Finding(
+                        code=code, message=f"{path} is not UTF-8 text: no {what} can be made of it", field=("source",)
+                    )
+                )
+            return ask.render(text, path) if spec.get("template") else text
+        if text is None or len(data) > TEXT_LIMIT:
+            return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "blob": blob}
+        return text
+
+    def normal(self, name: str, spec: State) -> State:
+        made = {field: value for field, value in spec.items() if value not in ("", False) or field == "content"}
+        made["path"] = path_of(name, spec)
+        if "mode" in spec:
+            made["mode"] = normal_mode(spec["mode"])
+        return made
+
+    def secrets(self, spec: State) -> tuple[str, ...]:
+        return ("content",) if spec.get("sensitive") and "content" in spec else ()
+
+    def check(self, name: str, spec: State) -> Iterable[Finding]:
+        yield from checks.path(name, spec)
+        yield from checks.what(spec)
+        yield from checks.rights(spec)
+
+    def claims(self, name: str, spec: State) -> Iterable[Claim]:
+        yield Claim("path", path_of(name, spec))
+
+    def refs(self, name: str, spec: State) -> Iterable[Ref]:
+        if "owner" in spec:
+            yield Ref("User", spec["owner"])
+        if "group" in spec:
+            yield Ref("Group", spec["group"])
+        for parent in access.parents(path_of(name, spec)):
+            yield Ref("File", parent)
+
+    def identity(self, name: str, spec: State) -> Json:
+        if spec.get("state") == "absent":
+            return [path_of(name, spec)]
+        return [path_of(name, spec), "directory" if spec.get("state") == "directory" else "file"]
+
+    # ---- comparing
+
+    def same(self, field: str, want: Json, have: Json) -> bool:
+        if field == "content":
+            return same_content(want, have)
+        if field == "mode":
+            return normal_mode(want) == normal_mode(have)
+        return bool(want == have)
+
+    def wants_absence(self, spec: State) -> bool:
+        return spec.get("state") == "absent"
+
+    # ---- hosts
+
+    def look(self, name: str, spec: State, ctx: OpContext) -> State:
+        request: dict[str, Json] = {"path": path_of(name, spec)}
+        if spec.get("sensitive"):
+            request |= {"sensitive": True, "key": ctx.secrets_key}
+        return request
+
+    def ops(self, change: Change, ctx: OpContext) -> tuple[Op, ...]:
+        if change.want is None:
+            return _removal(change)
+        spec = _minded(change, change.want)
+        path = path_of(change.key.name, spec)
+        if self.wants_absence(spec):
+            return (_put({"path": path, "state": "absent", "keep_backup": True}, f"remove {path}", spec),)
+        kind_of = node(spec)
+        have = change.have.state if isinstance(change.have, Present) and change.action is Action.UPDATE else {}
+        changed = {field.path for field in change.fields}
+        if have.get("state", kind_of) == kind_of and have and not changed & {"content", "target", "state"}:
+            rights: dict[str, Json] = {name: spec[name] for name in ("owner", "group", "mode") if name in changed}
+            return (_put({"path": path, "state": kind_of, **rights}, f"{' and '.join(rights)} of {path}", spec),)
+        args: dict[str, Json] = {"path": path, "state": kind_of, **_rights(spec, have)}
+        args |= {field: spec[field] for field in ("content", "target", "parents", "validate") if field in spec}
+        args["keep_backup"] = _worth_keeping(change)
+        making = _put(args, f"{'write' if kind_of == 'file' else 'make'} {path}", spec)
+        if kind_of == "directory" and have:
+            clear = {"path": path, "state": "absent", "keep_backup": True}
+            return (_put(clear, f"remove {path}, which is no directory", spec), making)
+        return (making,)
+
+    def after(self, change: Change) -> Observation:
+        if change.want is None or self.wants_absence(change.want.spec):
+            return Absent()
+        spec = _minded(change, change.want)
+        have = change.have.state if isinstance(change.have, Present) and change.action is Action.UPDATE else {}
+        if have.get("state") not in (None, node(spec)):
+            have = {}
+        found = {**have, **_rights(spec, have), "path": path_of(change.key.name, spec), "state": node(spec)}
+        managed = {field: spec[field] for field in self.manages(spec)}
+        if "content" in managed:
+            managed["content"] = seen_content(spec["content"])
+        return Present({**found, **managed})
+
+    # ---- safety
+
+    def refuses(self, name: str, want: State, have: Observation) -> str:
+        if not isinstance(have, Present) or self.wants_absence(want):
+            return ""
+        if have.state.get("state") == "directory" and node(want) != "directory":
+            return f"{path_of(name, want)} is a directory, which is not turned into a {node(want)}: move it away first"
+        return ""
+
+    def protects(self, name: str, want: State | None, host: Host) -> str:
+        if want is None and not name.startswith("/"):
+            return ""
+        return access.cut_by(path_of(name, want or {}), want, host)
+
+    def cuts(self, name: str, owned: State, host: Host) -> str:
+        return access.cut_by(path_of(name, owned), None, host)
+
+    # ---- words
+
+    def notes(self, change: Change) -> tuple[str, ...]:
+        said = []
+        spec = change.want.spec if change.want is not None else (change.owned.spec if change.owned else {})
+        path = path_of(change.key.name, spec)
+        if path != change.key.name:
+            said.append(f"at {path}")
+        if change.want is None:
+            if node(spec) == "directory":
+                said.append("removed only when it is empty")
+            return tuple(said)
+        if "validate" in spec and any(field.path == "content" for field in change.fields):
+            said.append(f"goes live only if this passes: {spec['validate']}")
+        if _worth_keeping(change) and change.action is not Action.DELETE:
+            said.append("what is there now is kept once under /var/lib/trueup/backup")
+        return tuple(said)
+
+    def facets(self, change: Change) -> tuple[str, ...]:
+        spec = change.want.spec if change.want is not None else (change.owned.spec if change.owned else {})
+        path = path_of(change.key.name, spec)
+        gates = ("/etc/ssh/", "/etc/sudoers", "/etc/pam.d/", "/etc/security/")
+        return ("access",) if path.startswith(gates) or "/.ssh/" in path else ()
+
+
+# ---------------------------------------------------------------- ops
+
+
+def _put(args: dict[str, Json], title: str, spec: State) -> Op:
+    user = spec.get("owner") if spec.get("owner") != "root" else None
+    inside = user and str(args["path"]).startswith(f"/home/{user}/") and spec.get("group", user) == user
+    return Op(module=PUT, args={**args, **({"run_as": user} if inside else {})}, title=title)
+
+
+def _minded(change: Change, want: Meaning) -> State:
+    """The spec without what another tool owns there already. What is made new has all of it: somebody must begin."""
+    have = change.have.state if isinstance(change.have, Present) and change.action is Action.UPDATE else {}
+    left = {field for field in want.ignore if field in have and have.get("state", node(want.spec)) == node(want.spec)}
+    return {field: value for field, value in want.spec.items() if field not in left}
+
+
+def _rights(spec: State, have: State) -> dict[str, Json]:
+    """Owner, group and mode to write: as declared, else as they are; root's and not more open than usual when new."""
+    usual: dict[str, str] = {"owner": "root", "group": "root"}
+    if node(spec) != "link":
+        usual["mode"] = "0755" if node(spec) == "directory" else "0600" if spec.get("sensitive") else "0644"
+    kept = {name: have[name] for name in usual if name in have and have.get("state", node(spec)) == node(spec)}
+    return {**usual, **kept, **{name: spec[name] for name in usual if name in spec}}
+
+
+def _removal(change: Change) -> tuple[Op, ...]:
+    """Of the old thing of a delete or a replace. What was found, not made, stays unless the manifest said otherwise."""
+    owned = change.owned
+    if owned is None or node(owned.spec) == "absent" or change.on_remove == "release":
+        return ()
+    if not change.on_remove and not owned.on_remove and owned.origin is Origin.FOUND:
+        return ()
+    path = path_of(change.key.name, owned.spec)
+    args: dict[str, Json] = {"path": path, "state": "absent", "keep_backup": _worth_keeping(change)}
+    return (_put(args, f"remove {path}", owned.spec),)
+
+
+def _worth_keeping(change: Change) -> bool:
+    """Whether the host holds content that trueup didn't write itself."""
+    if not isinstance(change.have, Present) or "content" not in change.have.state:
+        return False
+    wrote = change.owned.spec.get("content") if change.owned is not None else None
+    return wrote is None or not same_content(wrote, change.have.state["content"])
+
+
+KIND = File()

@@ -1,0 +1,1 @@
+"""Packages of the host's own package manager."""

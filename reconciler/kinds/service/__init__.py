@@ -1,0 +1,1 @@
+"""A service of the host's init: systemd, or init scripts."""
