@@ -32,6 +32,31 @@ def alive(process: list[str]) -> bool:
     return started(int(process[0])) == process[1] != ""
 
 
+def group_roots() -> list[Path]:
+    """Where systemd keeps its control groups: cgroup v2, and v1's own tree where the machine is hybrid (cgroups(7))."""
+    roots = []
+    for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines():
+        _, where, kind, options = line.split()[:4]
+        if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options.split(",")):
+            roots.append(Path(where))
+    return roots
+
+
+def remove_groups(lab: str) -> int:
+    """Remove the control groups of a lab's systemd hosts, which outlive their processes; gives how many hosts had one."""
+    count = 0
+    for top in (group for root in group_roots() for group in root.glob(f"trueup-lab-{lab}-*")):
+        count += 1
+        for here, _, _ in os.walk(top, topdown=False):
+            for _ in range(100):  # a group is busy for a moment after its last process
+                with contextlib.suppress(OSError):
+                    os.rmdir(here)
+                if not os.path.exists(here):
+                    break
+                time.sleep(0.01)
+    return count
+
+
 def clear(folder: Path) -> list[str]:
     """Kill the hosts of the lab, remove its bridge and its folder. Gives what was removed, in words. Never raises for
     what is gone already."""
@@ -49,6 +74,7 @@ def clear(folder: Path) -> list[str]:
         time.sleep(0.005)
     if hosts:
         gone.append(f"{len(hosts)} hosts")
+    remove_groups(folder.name)
     bridge = book.get("bridge") or f"tul{folder.name}"
     if Path(f"/sys/class/net/{bridge}").exists():
         subprocess.run(["ip", "link", "delete", bridge], check=False, capture_output=True, timeout=20)

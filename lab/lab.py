@@ -129,6 +129,9 @@ def _start(lab: Lab, specs: Sequence[Spec], lowers: dict[str, Path], hide: Seque
     for host in lab.hosts:
         host.pid = int(_hear(host, "pid"))
     _book(lab)
+    for host in lab.hosts:
+        if host.spec.systemd:
+            _group(lab, host)
     net.ip(
         *(
             line
@@ -148,7 +151,23 @@ def _start(lab: Lab, specs: Sequence[Spec], lowers: dict[str, Path], hide: Seque
         _hear(host, "ready")
     for host in lab.hosts:
         host.wait_ssh(90 if host.spec.systemd else 30)
+        if host.spec.systemd:
+            host.run("systemctl is-system-running --wait", check=False)
     _book(lab)
+
+
+def _group(lab: Lab, host: LabHost) -> None:
+    """Give a systemd host a control group of its own: two of them would take each other's otherwise."""
+    roots = keeper.group_roots()
+    try:
+        for top in roots:
+            group = top / f"trueup-lab-{lab.id}-{host.name}"
+            group.mkdir()
+            (group / "cgroup.procs").write_text(str(host.pid), encoding="utf-8")
+    except OSError as error:
+        raise LabError(f"{host.name}: a systemd host needs a control group that it may write: {error}") from error
+    if not roots:
+        raise LabError(f"{host.name}: a systemd host needs control groups (a cgroup2 mount), and none is mounted here")
 
 
 def _spawn(lab: Lab, spec: Spec, number: int, layer: int, lower: Path, public: str) -> LabHost:
