@@ -1,0 +1,227 @@
+"""The lab itself: what the other tests stand on must do what it says, and leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lab
+from lab import Lab, LabError, Spec
+
+pytestmark = pytest.mark.hosts
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[Lab]:
+    with lab.up([Spec(), Spec(name="two", port=2222, user="deploy", sudo="password", password="s3cret")]) as up:
+        yield up
+
+
+def left_of(name: str) -> list[str]:
+    """What of a lab is still on the machine: links, folder, control groups, mounts, processes."""
+    left = [link.name for link in Path("/sys/class/net").glob(f"tul{name}*")]
+    left += [str(path) for path in Path("/run/trueup-lab").glob(name)]
+    left += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/trueup-lab-{name}-*")]
+    left += [line for line in Path("/proc/mounts").read_text().splitlines() if f"/trueup-lab/{name}" in line]
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if f"/trueup-lab/{name}".encode() in words:
+            left.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return left
+
+
+def gone(name: str, limit: float = 15) -> list[str]:
+    end = time.monotonic() + limit
+    while (left := left_of(name)) and time.monotonic() < end:
+        time.sleep(0.05)
+    return left
+
+
+def test_ssh_as_root_and_as_another_user_on_another_port(hosts: Lab) -> None:
+    assert hosts[0].ssh("id -un; hostname").stdout.split() == ["root", "lab-1"]
+    assert hosts["two"].ssh("id -un; hostname").stdout.split() == ["deploy", "two"]
+
+
+def test_sudo_wants_the_password_that_was_set(hosts: Lab) -> None:
+    two = hosts["two"]
+    assert two.ssh("sudo -n true", check=False).returncode != 0
+    done = subprocess.run(
+        two.ssh_argv("sudo -S -p '' id -un"), input="s3cret\n", capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.stdout.strip() == "root", done.stderr
+    wrong = subprocess.run(
+        two.ssh_argv("sudo -S -p '' id -un"), input="wrong\n", capture_output=True, text=True, check=False, timeout=60
+    )
+    assert wrong.returncode != 0
+
+
+def test_a_change_is_seen_by_its_host_alone(hosts: Lab) -> None:
+    hosts[0].ssh("useradd -m mallory && echo '* * * * * true' | crontab -u mallory -")
+    assert "mallory" in hosts[0].read("/etc/passwd")
+    assert hosts[0].exists("/var/spool/cron/crontabs/mallory")
+    assert "mallory" not in hosts[1].read("/etc/passwd")
+    assert "mallory" not in Path("/etc/passwd").read_text()
+    assert not Path("/home/mallory").exists()
+
+
+def test_a_host_sees_no_other_processes_no_keys_and_not_the_project(hosts: Lab) -> None:
+    host = hosts[0]
+    assert host.read("/proc/1/cmdline").startswith("/bin/sh")
+    assert len(host.run("ps -e --no-headers").stdout.splitlines()) < 15
+    assert not host.exists(str(ROOT / "pyproject.toml"))
+    assert not host.exists("/run/trueup-lab")
+    assert not host.exists(str(Path.home() / ".cache/trueup-lab"))
+    assert host.run("ls -A /var/lib/trueup /srv /mnt").stdout.split() == ["/mnt:", "/srv:", "/var/lib/trueup:"]
+    assert set(host.run("ls -A /root").stdout.split()) == {".bashrc", ".profile", ".ssh"}
+    assert "PRIVATE KEY" not in host.run("cat /root/.ssh/*").stdout
+    hashes = [line.split(":")[1] for line in host.read("/etc/shadow").splitlines()]
+    assert set(hashes) <= {"*", "!", "!!"}, "no password hash of the machine is in a host"
+
+
+def test_each_host_has_its_own_identity(hosts: Lab) -> None:
+    assert len({host.host_keys for host in hosts}) == len(hosts)
+    assert len({host.read("/etc/machine-id") for host in hosts}) == len(hosts)
+    assert (
+        hosts[0].read("/etc/machine-id").strip() == hosts[0].machine_id != Path("/etc/machine-id").read_text().strip()
+    )
+
+
+def test_cron_runs_jobs(hosts: Lab) -> None:
+    assert hosts[0].run("pgrep -x cron").stdout.strip()
+
+
+def test_two_labs_at_once(hosts: Lab) -> None:
+    with lab.up(1) as other:
+        assert other.net.subnet != hosts.net.subnet
+        assert other[0].ssh("hostname").stdout.strip() == "lab-1"
+        name = other.id
+    assert gone(name) == []
+    assert hosts[0].ssh("true").returncode == 0
+
+
+def test_no_python_means_none(hosts: Lab) -> None:
+    with lab.up([Spec(python=False)]) as bare:
+        assert (
+            bare[0].ssh("command -v python3 || ls /usr/bin/*python* /usr/local/bin/*python*", check=False).returncode
+            != 0
+        )
+
+
+def test_a_small_disk_fills() -> None:
+    with lab.up([Spec(size="24m")]) as small:
+        done = small[0].run("dd if=/dev/zero of=/root/big bs=1M count=40 2>&1", check=False)
+        assert "No space left" in done.stdout
+        assert "No space left" in small[0].run("useradd -m full && echo made || echo x > /etc/x", check=False).stderr
+
+
+def test_crash_and_boot_keep_the_disk() -> None:
+    with lab.up(1) as up:
+        up[0].run("echo kept > /etc/kept; echo gone > /run/gone")
+        up[0].crash()
+        assert "sshd" not in up[0].run("ps -e").stdout
+        with pytest.raises(LabError):
+            up[0].wait_ssh(0.3)
+        up[0].boot()
+        assert up[0].ssh("cat /etc/kept; ls /run/gone", check=False).stdout == "kept\n"
+
+
+def test_cut_and_mend() -> None:
+    with lab.up(1) as up:
+        up[0].cut()
+        with pytest.raises(LabError):
+            up[0].wait_ssh(0.3)
+        up[0].mend()
+        up[0].wait_ssh()
+
+
+def test_a_frozen_host_accepts_and_says_nothing() -> None:
+    with lab.up(1) as up:
+        up[0].freeze()
+        with pytest.raises(LabError):
+            up[0].wait_ssh(0.5)
+        up[0].thaw()
+        up[0].wait_ssh()
+
+
+def test_a_killed_host_is_gone() -> None:
+    with lab.up(2) as up:
+        up[0].kill()
+        assert not up[0].alive
+        assert up[1].ssh("true").returncode == 0
+        name = up.id
+    assert gone(name) == []
+
+
+def test_a_new_host_key_is_another_one() -> None:
+    with lab.up(1) as up:
+        before = up[0].host_keys
+        assert up[0].new_host_key() not in before
+        assert up[0].ssh("true").returncode == 0
+
+
+def test_packets_get_lost() -> None:
+    with lab.up(1) as up:
+        up[0].lose(50)
+        lost = subprocess.run(
+            ["nsenter", "--target", str(up[0].pid), "--net", "nft", "list", "ruleset"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "numgen random mod 100 < 50 drop" in lost.stdout
+        up[0].lose(0)
+        assert up[0].ssh("true").returncode == 0
+
+
+def test_a_slow_line_is_slow() -> None:
+    with lab.up(1) as up, up[0].slow(0.1) as (address, port):
+        import socket
+
+        begin = time.monotonic()
+        with socket.create_connection((address, port), timeout=10) as line:
+            assert line.recv(4) == b"SSH-"
+        assert time.monotonic() - begin >= 0.1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_left_however_the_owner_dies(number: signal.Signals) -> None:
+    code = "import lab, time\nwith lab.up(2) as up:\n print(up.id, flush=True)\n time.sleep(60)"
+    owner = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
+    )
+    assert owner.stdout is not None
+    name = owner.stdout.readline().strip()
+    assert left_of(name)
+    os.kill(owner.pid, number)
+    owner.wait(timeout=20)
+    assert gone(name) == []
+
+
+def test_without_root_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(LabError, match="run it with sudo"), lab.up(1):
+        pass
+
+
+def test_a_missing_tool_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.problems.PATH", "/nowhere")
+    with pytest.raises(LabError, match="apt-get install .*iproute2"), lab.up(1):
+        pass
+
+
+def test_a_start_that_fails_says_why_and_leaves_nothing() -> None:
+    before = set(Path("/run/trueup-lab").iterdir())
+    with pytest.raises(LabError, match="lab-1 can't start"), lab.up([Spec(size="nonsense")]):
+        pass
+    assert set(Path("/run/trueup-lab").iterdir()) <= before
