@@ -35,6 +35,11 @@ def reconcile(world: World, hosts: Sequence[str] = ()) -> Look:
 
     A commit whose plan a guard stops waits; the fleet stays held to the one before it, whose drift goes on being healed.
     """
+    with world.turn:
+        return _reconcile(world, hosts)
+
+
+def _reconcile(world: World, hosts: Sequence[str]) -> Look:
     finish(world)
     newest = look(world, world.newest())
     force = in_force(world, newest)
@@ -81,24 +86,23 @@ def act(world: World, seen: Look) -> None:
     waves = [world.may_run(seen.desired, hosts) for hosts in seen.plan.waves]
     if not any(waves):
         return
-    round_id = world.store.open_round(seen.plan, world.now())
+    desired, plan = seen.desired, seen.plan
+    round_id = world.store.open_round(plan, world.now())
     outcome = "done"
     for number, hosts in enumerate(waves, 1):
         reports: list[Report] = []
 
         def ended(report: Report) -> None:
             world.keep(seen.desired, report, seen.plan, round_id)
-            reports.append(report)  # noqa: B023
+            reports.append(report)  # noqa: B023 (called within this turn of the loop only)
 
-        world.tell.say("wave", number=number, of=len(waves), hosts=len(hosts), round=round_id, plan=seen.plan.id)
-        world.trip.go(world.visits(seen.desired, hosts, seen.plan), ended, world.progress)
-        if world.stopping or visits.wave_failed(
-            world.max_failed(seen.desired, number, len(waves)), len(hosts), reports
-        ):
+        world.tell.say("wave", number=number, of=len(waves), hosts=len(hosts), round=round_id, plan=plan.id)
+        world.trip.go(world.visits(desired, hosts, plan), ended, world.progress)
+        if world.stopping or visits.wave_failed(world.max_failed(desired, number, len(waves)), len(hosts), reports):
             outcome = "stopping" if world.stopping else f"wave {number} failed"
             break
     world.store.close_round(round_id, outcome, world.now())
-    world.tell.say("acted", round=round_id, plan=seen.plan.id, outcome=outcome)
+    world.tell.say("acted", round=round_id, plan=plan.id, outcome=outcome)
 
 
 def finish(world: World) -> None:

@@ -134,6 +134,16 @@ class Store(Protocol):
         """Remember a commit with errors; what is held stays held."""
         ...
 
+    def approve(self, approval: Approval) -> None:
+        """Remember a human's yes to a guard."""
+        ...
+
+    def pause(self, pause: Pause, now: float) -> None: ...
+
+    def resume(self, selector: str, who: str, now: float) -> int:
+        """End the pauses given with this selector (`all`: every one); how many ended."""
+        ...
+
     def close(self) -> None: ...
 
     def held(self) -> str:

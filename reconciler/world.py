@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -54,6 +55,8 @@ class World:
         self.sealer = sealer
         self.tell: Tell = tell or Silent()
         self.now = now
+        self.turn = threading.RLock()
+        """Held by whoever visits hosts: one round at a time, however many ask."""
         self.stopping = False
         """Set by whoever wants the current round to end after the trip that is under way."""
         self._parsed: dict[str, Any] = {}

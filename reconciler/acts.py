@@ -1,0 +1,176 @@
+"""What people ask a fleet's World to do, by name: each takes plain JSON and gives plain JSON.
+
+The daemon serves these over its socket, a command without a daemon calls them on a World of its own: one code for both.
+Every act that visits hosts holds `world.turn`, so there is one round at a time however many people ask.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from . import line
+from .core.codec import decode, encode
+from .core.model import Approval, Desired, GuardHit, Json, Pause, Plan
+from .core.problem import Problem, Refused
+from .manifests import selector
+from .tell.plan_json import rfc3339
+from .world import World
+
+Args: TypeAlias = Mapping[str, Json]
+Act: TypeAlias = Callable[[World, Args], dict[str, Json]]
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def plan(world: World, args: Args) -> dict[str, Json]:
+    """`desired` (core.codec) or `rev` → the plan, encoded."""
+    if "desired" in args:
+        desired: Desired = decode(Desired, args["desired"])
+        return {"format": 1, "plan": encode(world.plan(desired))}
+    seen = line.look(world, str(args.get("rev") or world.newest()))
+    if seen.plan is None:
+        raise Refused(*seen.problems)
+    return {"format": 1, "plan": encode(seen.plan)}
+
+
+def apply(world: World, args: Args) -> dict[str, Json]:
+    """Accept guards of a plan, if asked; then walk the line once."""
+    with world.turn:
+        if args.get("accept"):
+            accept(world, str(args["plan"]), [str(guard) for guard in args["accept"]], str(args.get("who", "")))
+        before = line.reconcile(world)
+        after = line.look(world, before.commit.id)
+    return {"format": 1, "commit": before.commit.id, **_outcome(before.plan, after.plan)}
+
+
+def _outcome(before: Plan | None, after: Plan | None) -> dict[str, Json]:
+    assert before is not None and after is not None, "reconcile gives valid commits only"
+    if after.stopped:
+        word = "stopped"
+    elif not after.changes and not after.never_seen and not after.left:
+        word = "converged" if before.changes else "nothing"
+    elif any(left.kind_of == "backoff" for left in after.left):
+        word = "failed"
+    else:
+        word = "running" if after.changes else "converged"
+    return {
+        "outcome": word,
+        "plan": after.id,
+        "changed": len(before.changes) - len(after.changes),
+        "pending": len(after.changes),
+        "left": [{**left.key.json(), "why": left.why, "left": left.kind_of} for left in after.left[:100]],
+        "unreachable": dict(after.unreachable),
+        "guards": [{"rule": hit.rule, "message": hit.message} for hit in after.stopped],
+    }
+
+
+def accept(world: World, plan_id: str, rules: list[str], who: str) -> None:
+    """Record a human's yes to guards of the newest plan. Raises Refused when it is not the plan that was shown."""
+    seen = line.look(world, world.newest())
+    assert seen.plan is not None
+    if len(plan_id) < 8 or not seen.plan.id.startswith(plan_id):
+        raise Refused(
+            Problem(
+                code="plan-changed",
+                message=f"the plan is now {seen.plan.id[:8]}, not {plan_id}: what was shown is not what would run",
+                hint="trueup plan shows it; accept that one if it is meant",
+            )
+        )
+    for rule in rules:
+        met = [hit for hit in seen.plan.guards if hit.rule == rule]
+        if not met:
+            known = ", ".join(sorted({hit.rule for hit in seen.plan.guards})) or "none"
+            raise Refused(
+                Problem(code="no-such-guard", message=f"guard {rule} does not stop this plan; those that do: {known}")
+            )
+        if any(hit.final for hit in met):
+            raise Refused(
+                Problem(
+                    code="guard-final",
+                    message=f"guard {rule} can't be accepted: it would remove trueup's own way in",
+                    hint="give the manifest back",
+                )
+            )
+        world.store.approve(_approval(met, rule, seen.commit.id, who, world.now()))
+
+
+def _approval(met: list[GuardHit], rule: str, commit: str, who: str, now: float) -> Approval:
+    allowed = frozenset(digest for hit in met for digest in hit.changes)
+    return Approval(guard=rule, commit=commit, allowed=allowed, who=who or "somebody", at=now)
+
+
+def observe(world: World, args: Args) -> dict[str, Json]:
+    """Read the hosts that `selector` picks."""
+    with world.turn:
+        seen = line.look(world, world.newest())
+        assert seen.desired is not None
+        hosts = selector.parse(str(args.get("selector") or "all")).pick(seen.desired.hosts)
+        if not hosts:
+            raise Refused(Problem(code="no-host", message=f"no host matches {args.get('selector')}"))
+        line.observe(world, seen.desired, hosts)
+        known = world.store.past_of_hosts()
+        after = line.look(world, seen.commit.id)
+    assert after.plan is not None
+    return {
+        "format": 1,
+        "hosts": list(hosts),
+        "troubles": {host: known[host].trouble for host in hosts if host in known and known[host].trouble},
+        "changes": len(after.plan.changes),
+        "plan": after.plan.id,
+    }
+
+
+def span(text: str) -> float:
+    """`90s`, `30m`, `2h`, `3d` → seconds. Raises Refused."""
+    found = _SPAN.fullmatch(text.strip())
+    if found is None or float(found[1]) <= 0:
+        raise Refused(Problem(code="bad-span", message=f"{text!r} is no span of time", hint="write 90s, 30m, 2h or 3d"))
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def pause(world: World, args: Args) -> dict[str, Json]:
+    """Leave the hosts of `selector` alone `for` a while; `why` is shown."""
+    text, why = str(args["selector"]), str(args.get("why") or "").strip()
+    if not why:
+        raise Refused(Problem(code="why-missing", message="a pause needs a reason", hint='--why "moving rack 4"'))
+    try:
+        picked = selector.parse(text)
+    except selector.BadSelector as error:
+        raise Refused(Problem(code="selector", message=f"{text!r}: {error.message}")) from None
+    until = world.now() + span(str(args.get("for") or "2h"))
+    made = Pause(selector=text, why=why, who=str(args.get("who") or "somebody"), until=until)
+    hosts = picked.pick(line.look(world, world.newest()).desired.hosts)  # type: ignore[union-attr]
+    world.store.pause(made, world.now())
+    world.tell.say("paused", selector=text, until=until)
+    return {"format": 1, "selector": text, "why": why, "until": rfc3339(until), "hosts": list(hosts)}
+
+
+def resume(world: World, args: Args) -> dict[str, Json]:
+    """End the pauses that were given with `selector`, or all."""
+    text = str(args["selector"])
+    ended = world.store.resume(text, str(args.get("who") or "somebody"), world.now())
+    world.tell.say("resumed", selector=text)
+    return {"format": 1, "selector": text, "ended": ended}
+
+
+def forget(world: World, args: Args) -> dict[str, Json]:
+    """What trueup made on `host`, and with `yes`: remove it and the host's own file."""
+    from .trip import forget as leaving
+
+    with world.turn:
+        return leaving.forget(world, str(args["host"]), bool(args.get("yes")))
+
+
+ACTS: Mapping[str, Act] = {
+    "plan": plan,
+    "apply": apply,
+    "observe": observe,
+    "pause": pause,
+    "resume": resume,
+    "forget": forget,
+}
+
+__all__ = ["ACTS", "Act", "Any", "Args"]

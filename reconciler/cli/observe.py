@@ -1,0 +1,29 @@
+"""`trueup observe`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import exits
+
+
+def observe(
+    hosts: Annotated[list[str] | None, typer.Argument(help="Which hosts, as a selector; all by default.")] = None,
+) -> int:
+    """Read the hosts now. Changes nothing on them.
+
+    Examples:
+
+      trueup observe
+
+      trueup observe web-1 role=db
+    """
+    from .. import door
+    from ..settings import load
+    from ..tell import round_text
+
+    answer = door.ask(load(), "observe", {"selector": " or ".join(hosts or ["all"])})
+    print(round_text.observed(answer), end="")
+    return exits.OK if not answer["troubles"] else exits.ERROR

@@ -1,0 +1,81 @@
+"""`trueup plan`."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import exits
+
+
+class Format(str, Enum):
+    text = "text"
+    json = "json"
+    md = "md"
+    playbook = "playbook"
+
+
+def plan(
+    repo: Annotated[
+        Path | None, typer.Argument(help="The repository or folder; here, or the daemon's, by default.")
+    ] = None,
+    rev: Annotated[str, typer.Option(help="The commit to plan, as git spells revisions.")] = "",
+    base: Annotated[str, typer.Option(help="Show only what changes against this commit.")] = "",
+    observed: Annotated[Path | None, typer.Option(help="Observed state from this YAML file: no fleet needed.")] = None,
+    host: Annotated[str, typer.Option(help="Only this host.")] = "",
+    kind: Annotated[str, typer.Option(help="Only this kind.")] = "",
+    format: Annotated[Format, typer.Option(help="How to print it.")] = Format.text,
+    summary: Annotated[bool, typer.Option("--summary", help="Only the lines of the groups.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="No cap on diffs and lists.")] = False,
+    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 when there are changes.")] = False,
+) -> int:
+    """Show what would change on the hosts, and why. Changes nothing and asks no host.
+
+    Examples:
+
+      trueup plan
+
+      trueup plan . --rev HEAD --base origin/main --format md
+
+      trueup plan example-repo --observed seen.yaml
+    """
+    from ..planning import planned
+    from ..settings import load
+    from ..tell import plan_json, plan_md, plan_text, problems
+    from ..tell.plan_view import only
+
+    settings = load()
+    made = planned(settings, repo, rev, base, observed)
+    if made.problems:
+        errors = [problem for problem in made.problems if problem.severity == "error"]
+        print(problems.text(made.problems, made.files), end="", file=sys.stderr)
+        if errors:
+            return exits.ERROR
+    assert made.plan is not None and made.desired is not None
+    shown = only(made.plan, host=host, kind=kind)
+    if format is Format.json:
+        print(plan_json.text(made.kinds, shown), end="")
+    elif format is Format.md:
+        print(plan_md.text(made.kinds, shown, pending=made.pending, base=base), end="")
+    elif format is Format.playbook:
+        print(made.playbook(shown), end="")
+    else:
+        manner = plan_text.Manner(
+            summary=summary,
+            full=full,
+            by_host=bool(host),
+            now=made.now if observed is None else None,
+            branch=settings.branch,
+            observe=made.desired.policy.mode != "enforce",
+        )
+        print(plan_text.text(made.kinds, shown, manner), end="")
+        if made.pending:
+            print(f"{made.pending:,} changes are pending anyway, not from here.")
+    if shown.stopped:
+        return exits.STOPPED
+    waiting = shown.changes or (shown.never_seen and observed is None)
+    return exits.CHANGES if waiting and not exit_zero else exits.OK

@@ -1,0 +1,109 @@
+"""From a place on disk to a plan, for those who only look: `trueup plan`, the PR check, the hook.
+
+The manifests are read by whoever asks, with his own rights; the past is asked of the daemon (or of the state file
+when none runs), so that no daemon reads files for somebody, and a commit in quarantine can be planned too.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import manifests
+from .core import review, visits
+from .core.codec import decode, encode
+from .core.kind import Kinds
+from .core.model import Desired, Plan
+from .core.problem import Problem, Refused
+from .manifests.kinds import load_kinds
+from .ports import Files
+from .secrets import FleetKey, Sealer
+from .settings import Settings
+from .world import from_observed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A plan, or the problems that left none."""
+
+    kinds: Kinds
+    files: Files
+    problems: tuple[Problem, ...] = ()
+    desired: Desired | None = None
+    plan: Plan | None = None
+    pending: int = 0
+    """Changes that stand in the base already."""
+    sealer: Sealer | None = None
+    now: float = 0.0
+
+    def playbook(self, plan: Plan) -> str:
+        """The plan as a playbook of stock modules."""
+        from .trip import playbook
+
+        assert self.desired is not None and self.sealer is not None
+        hosts = sorted({change.key.host for change in plan.changes})
+        made = visits.visits(self.kinds, self.desired, hosts, {}, {}, self.sealer.host_key, plan)
+        return playbook.export(made, self.kinds)
+
+
+def planned(settings: Settings, place: Path | None, rev: str, base: str, observed: Path | None) -> Planned:
+    """The plan of what stands at `place` (or here, or in the daemon's repository)."""
+    kinds = load_kinds()
+    files = files_of(settings, place, rev)
+    sealer = Sealer(FleetKey.read(settings.fleet_key_file))
+    reading = manifests.read(files, kinds, sealer.seal)
+    if reading.desired is None:
+        return Planned(kinds=kinds, files=files, problems=reading.problems)
+    plan = plan_of(settings, kinds, reading.desired, observed)
+    pending = 0
+    if base:
+        before = manifests.read(files_of(settings, place, base), kinds, sealer.seal).desired
+        if before is None:
+            raise Refused(
+                Problem(
+                    code="base-has-errors",
+                    message=f"the base {base} has errors, so there is nothing to compare with",
+                    hint=f"trueup check --rev {base}",
+                )
+            )
+        plan, pending = review.effect(plan, plan_of(settings, kinds, before, observed))
+    return Planned(
+        kinds=kinds,
+        files=files,
+        problems=reading.problems,
+        desired=reading.desired,
+        plan=plan,
+        pending=pending,
+        sealer=sealer,
+        now=time.time(),
+    )
+
+
+def files_of(settings: Settings, place: Path | None, rev: str) -> Files:
+    """The files at `place`; without one, here when a fleet's repository is here, else the configured repository."""
+    from .repo import best_files
+
+    if place is None:
+        here = Path.cwd()
+        inside = any((folder / "trueup.yaml").is_file() for folder in (here, *here.parents))
+        if not inside and settings.repo:
+            place = Path(settings.repo)
+            rev = rev or settings.branch
+    return best_files(place or Path("."), rev)
+
+
+def plan_of(settings: Settings, kinds: Kinds, desired: Desired, observed: Path | None) -> Plan:
+    """The plan of `desired` against an observed file, or against what the daemon (or the state file) knows."""
+    if observed is not None:
+        try:
+            text = observed.read_bytes()
+        except OSError as error:
+            raise Refused(
+                Problem(code="observed-unreadable", path=str(observed), message=error.strerror or str(error))
+            ) from None
+        return from_observed(kinds, desired, text, observed)
+    from . import door
+
+    answer = door.ask(settings, "plan", {"desired": encode(desired)})
+    return decode(Plan, answer["plan"])  # type: ignore[no-any-return]

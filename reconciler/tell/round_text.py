@@ -1,0 +1,69 @@
+"""How acts end, in a few lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..core.model import Json
+from .clean import clean, plural
+
+
+def applied(answer: Mapping[str, Json]) -> str:
+    """The end of `trueup apply`."""
+    commit = str(answer["commit"])[:7]
+    match answer["outcome"]:
+        case "nothing":
+            lines = [f"Nothing to do: the fleet is as {commit} says."]
+        case "converged":
+            lines = [f"✓ Converged on {commit}: {plural(int(answer['changed']), 'change')} made and read again."]
+        case "stopped":
+            lines = [f"✗ STOPPED by a guard: {clean(str(guard['message']))}" for guard in answer["guards"]]
+            lines += [
+                f"    meant     trueup apply {str(answer['plan'])[:8]} --accept {guard['rule']}"
+                for guard in answer["guards"]
+            ]
+        case "running":
+            lines = [f"▸ {plural(int(answer['pending']), 'change')} still to make; trueup status shows why."]
+        case _:
+            lines = [f"✗ Not all of {commit} could be applied."]
+    for left in answer["left"][:20]:
+        lines.append(f"  {clean(left['host'])}  {left['kind']} {clean(left['name'])}: {clean(left['why'])}")
+    for host, why in list(answer["unreachable"].items())[:20]:
+        lines.append(f"? {clean(host)}: {clean(str(why))}")
+    return "\n".join(lines) + "\n"
+
+
+def observed(answer: Mapping[str, Json]) -> str:
+    """The end of `trueup observe`."""
+    troubles = answer["troubles"]
+    looked = len(answer["hosts"]) - len(troubles)
+    lines = [f"{plural(looked, 'host')} looked at; {plural(int(answer['changes']), 'change')} to make: trueup plan"]
+    lines += [f"? {clean(host)}: {clean(str(why))}" for host, why in troubles.items()]
+    return "\n".join(lines) + "\n"
+
+
+def paused(answer: Mapping[str, Json]) -> str:
+    return (
+        f"‖ {plural(len(answer['hosts']), 'host')} paused until {answer['until']}: {clean(str(answer['why']))}\n"
+        f"  next: trueup resume {clean(str(answer['selector']))!r} ends it\n"
+    )
+
+
+def resumed(answer: Mapping[str, Json]) -> str:
+    ended = int(answer["ended"])
+    if not ended:
+        return f"No pause was given with {clean(str(answer['selector']))!r}: trueup status lists them.\n"
+    return f"{plural(ended, 'pause')} ended.\n"
+
+
+def forgotten(answer: Mapping[str, Json]) -> str:
+    host = clean(str(answer["host"]))
+    if answer["trouble"]:
+        return f"? {host} could not be visited: {clean(str(answer['trouble']))}\n"
+    lines = [f"- {entry['kind']} {clean(entry['name'])}  {entry['how']}" for entry in answer["things"]]
+    if answer["done"]:
+        lines.append(f"{host}: {plural(len(answer['things']), 'thing')} removed or released, trueup's own file too.")
+    else:
+        lines.append(f"Nothing was done. Next: trueup forget {host} --yes")
+    lines += [f"✗ {clean(str(why))}" for why in answer["failed"]]
+    return "\n".join(lines) + "\n"
