@@ -84,8 +84,11 @@ def make(bridge: str, hosts: int) -> Net:
     else:
         raise LabError(f"no free subnet in {POOL}: all of it is routed already")
     net = Net(bridge=bridge, subnet=subnet)
+    # A bridge without an address of its own borrows one of its ports': it would change when that host is killed, and
+    # the other hosts would talk to the old one until they ask anew.
+    mac = "02:" + ":".join(f"{random.randrange(256):02x}" for _ in range(5))
     ip(
-        f"link add {bridge} type bridge",
+        f"link add {bridge} address {mac} type bridge",
         f"addr add {net.gateway}/{prefix} dev {bridge}",
         f"link set {bridge} up",
     )

@@ -216,7 +216,7 @@ def test_without_root_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_missing_tool_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.problems.PATH", "/nowhere")
-    with pytest.raises(LabError, match="apt-get install .*iproute2"), lab.up(1):
+    with pytest.raises(LabError, match=r"apt-get install .*iproute2"), lab.up(1):
         pass
 
 
