@@ -130,9 +130,9 @@ def _direct(path: str, spec: State | None, host: Host) -> str:
     ssh = f"{home_of(host.user)}/.ssh/"
     if path.startswith(ssh) and path[len(ssh) :] in ("authorized_keys", "authorized_keys2", "rc", "environment"):
         return f"read when the login {host.user} comes in"
-    for exact, why in (*LOGIN, *(BECOME if host.become else ())):
-        if path == exact:
-            return why
+    known = dict(LOGIN) | (dict(BECOME) if host.become else {})
+    if path in known:
+        return known[path]
     for tree, why in BELOW:
         if path == tree or path.startswith(tree + "/"):
             return why
