@@ -1,0 +1,79 @@
+"""Bodies (states, specs, field changes) once each by their digest, and states as manifests see them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import numpy
+
+from ..core import diff
+from ..core.kind import Kinds
+from ..core.model import Json, Meaning, canonical, digest
+from . import troubles
+from .db import Db, number, words
+
+
+@dataclass
+class Bodies:
+    """Bodies met on the way, by digest; those that the file doesn't have yet are written at the end."""
+
+    texts: dict[int, str] = field(default_factory=dict)
+
+    def put(self, value: Any) -> int:
+        """Keep a JSON value; its digest as a number."""
+        whole = canonical(value)
+        kept = number(digest(value))
+        self.texts[kept] = whole
+        return kept
+
+    def write(self, con: duckdb.DuckDBPyConnection, only: Iterable[int] | None = None) -> None:
+        chosen = self.texts if only is None else {key: self.texts[key] for key in only if key in self.texts}
+        if not chosen:
+            return
+        fresh = {"digest": numpy.array(list(chosen), dtype="uint64"), "text": words(list(chosen.values()))}
+        con.register("fresh_bodies", fresh)
+        con.execute(
+            "INSERT INTO body SELECT f.digest, f.text FROM fresh_bodies f ANTI JOIN body b ON b.digest = f.digest"
+        )
+        con.unregister("fresh_bodies")
+
+
+class Eyes:
+    """Sees states as manifests mean them; remembers, since most hosts are alike."""
+
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds = kinds
+        self._known: dict[tuple[str, str, tuple[str, ...], int], int] = {}
+
+    def seen_as(self, kind: str, want: Meaning, state: int, body: Any) -> int:
+        """Digest of the state's view; 0 where presence itself is wrong, so that it equals no wanted digest."""
+        if kind not in self._kinds or self._kinds[kind].wants_absence(want.spec):
+            return 0
+        key = (kind, want.digest, want.ignore, state)
+        known = self._known.get(key)
+        if known is None:
+            known = number(digest(diff.view(self._kinds[kind], want, body)))
+            if len(self._known) > 200_000:
+                self._known.clear()
+            self._known[key] = known
+        return known
+
+    def absence_is_right(self, kind: str, want: Meaning) -> bool:
+        return kind in self._kinds and self._kinds[kind].wants_absence(want.spec)
+
+
+def read(db: Db, digests: Iterable[int]) -> dict[int, Json]:
+    """Bodies by digest; each is parsed once, and shared: nobody changes one. Those not in the file are left out."""
+    wanted = numpy.array(sorted(set(digests) - {0}), dtype="uint64")
+    if not len(wanted):
+        return {}
+    with troubles.told(db.path), db.cursor() as cursor:
+        cursor.register("wanted", {"digest": wanted})
+        rows = cursor.execute(
+            "SELECT b.digest, b.text FROM body b SEMI JOIN wanted w ON w.digest = b.digest"
+        ).fetchall()
+    return {key: json.loads(whole) for key, whole in rows}

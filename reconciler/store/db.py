@@ -1,0 +1,215 @@
+"""The open file: one connection that writes, cursors that read, migrations, and times as DuckDB has them."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import duckdb
+import numpy
+import numpy.typing
+
+from ..core.problem import Problem, Refused
+from . import troubles
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+Columns: TypeAlias = Mapping[str, "numpy.typing.NDArray[Any]"]
+
+SHEETS = "sheet"
+"""An in-memory database beside the file: what a commit wants is laid out there to be joined, and never written down."""
+
+
+class Db:
+    """One open state file. Reads may come from any thread; writes are one at a time.
+
+    `generation` grows with every write, so that what was worked out from the file knows when it is old.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.generation = 0
+        self.lock = threading.RLock()
+        self._open()
+
+    def _open(self) -> None:
+        _folder(self.path)
+        with troubles.told(self.path):
+            self._con = duckdb.connect(str(self.path), config={"preserve_insertion_order": "false"})
+            self._con.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {SHEETS}")
+        with suppress(OSError):
+            os.chmod(self.path, 0o600)
+        self._migrate()
+
+    # ---- reading and writing
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own onto the same file: its reads see one moment, whatever is written meanwhile."""
+        with self.lock, troubles.told(self.path):
+            return self._con.cursor()
+
+    def rows(self, sql: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of one query. Raises Refused."""
+        with troubles.told(self.path), self.cursor() as cursor:
+            return cursor.execute(sql, values or None).fetchall()
+
+    def dicts(self, sql: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[dict[str, Any]]:
+        """The same, each row by column name."""
+        with troubles.told(self.path), self.cursor() as cursor:
+            cursor.execute(sql, values or None)
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def columns(self, sql: str, values: Sequence[object] | Mapping[str, object] = ()) -> dict[str, Any]:
+        """The same as numpy columns, for many rows."""
+        with troubles.told(self.path), self.cursor() as cursor:
+            return dict(cursor.execute(sql, values or None).fetchnumpy())
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One transaction on the file; all of it or nothing. Nested calls join the outer one. Raises Refused."""
+        with self.lock:
+            if getattr(self, "_inside", False):
+                yield self._con
+                return
+            try:
+                with troubles.told(self.path):
+                    self._con.execute("BEGIN")
+                    self._inside = True
+                    yield self._con
+                    self._con.execute("COMMIT")
+            except BaseException as error:
+                self._rollback(error)
+                raise
+            finally:
+                self._inside = False
+                self.generation += 1
+
+    def _rollback(self, error: BaseException) -> None:
+        with suppress(duckdb.Error):
+            self._con.execute("ROLLBACK")
+        cause = error.__cause__
+        if isinstance(cause, duckdb.Error) and re.search(r"invalidated|fatal", f"{type(cause)} {cause}", re.IGNORECASE):
+            # After a fatal error (a disk full in the middle of a commit) DuckDB answers nothing any more. Opened anew it
+            # replays what was committed.
+            with suppress(duckdb.Error, Refused):
+                self._con.close()
+                self._open()
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file: opening it later need not replay. Never fails: it is only tidying."""
+        with self.lock, suppress(duckdb.Error):
+            self._con.execute("CHECKPOINT")
+
+    def close(self) -> None:
+        with self.lock:
+            self.checkpoint()
+            self._con.close()
+
+    # ---- migrations
+
+    def _migrate(self) -> None:
+        with troubles.told(self.path):
+            known = {
+                row[0]
+                for row in self._con.execute(
+                    "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
+                ).fetchall()
+            }
+            done = set()
+            if "migration" in known:
+                done = {row[0] for row in self._con.execute("SELECT number FROM migration").fetchall()}
+            elif known:
+                raise Refused(
+                    Problem(
+                        code="state-damaged",
+                        path=str(self.path),
+                        message=f"this DuckDB file is not trueup's: it holds the tables {', '.join(sorted(known))[:200]}",
+                        hint="name another file: TRUEUP_DATABASE",
+                    )
+                )
+        files = migrations()
+        if done - files.keys():
+            raise Refused(
+                Problem(
+                    code="state-newer",
+                    path=str(self.path),
+                    message=f"the state file has migration {max(done)}, this trueup knows up to {max(files)}",
+                    hint=troubles.CODES["state-newer"].cure,
+                )
+            )
+        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        for number, file in files.items():
+            if number not in done:
+                with self.writing() as con:
+                    con.execute(file.read_text(encoding="utf-8"))
+                    con.execute("INSERT INTO migration VALUES (?, ?)", [number, now])
+
+
+def migrations() -> dict[int, Path]:
+    """Number → file, in order."""
+    return {int(file.stem): file for file in sorted(MIGRATIONS.glob("[0-9]*.sql"))}
+
+
+def _folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(
+            Problem(
+                code="state-read-only",
+                path=str(path.parent),
+                message=f"the folder of the state can't be made: {error.strerror}",
+                hint="run as root or as trueup's user, or set TRUEUP_STATE_DIR",
+            )
+        ) from error
+
+
+# ---------------------------------------------------------------- times and digests, there and back
+
+_EPOCH = datetime.datetime(1970, 1, 1)
+
+
+def moment(seconds: float) -> datetime.datetime:
+    """Seconds since 1970 UTC → a TIMESTAMP, to the microsecond; what lies beyond year 9999 is cut to it."""
+    try:
+        return _EPOCH + datetime.timedelta(microseconds=round(seconds * 1e6))
+    except (OverflowError, ValueError):
+        return datetime.datetime(9999, 1, 1) if seconds > 0 else _EPOCH
+
+
+def seconds(at: datetime.datetime | None) -> float | None:
+    """A TIMESTAMP → seconds since 1970 UTC."""
+    return None if at is None else (at - _EPOCH) / datetime.timedelta(microseconds=1) / 1e6
+
+
+def rfc3339(at: datetime.datetime | float | None) -> str | None:
+    """`2026-11-24T14:02:00Z`, with microseconds only where there are some."""
+    if at is None:
+        return None
+    return (moment(at) if isinstance(at, (int, float)) else at).isoformat() + "Z"
+
+
+def moments(values: Sequence[float]) -> numpy.typing.NDArray[Any]:
+    return numpy.array([round(value * 1e6) for value in values], dtype="datetime64[us]")
+
+
+def number(digest: str) -> int:
+    """A digest as the file has it; 0 for an empty one."""
+    return int(digest, 16) if digest else 0
+
+
+def text(digest: int) -> str:
+    """The same back."""
+    return f"{digest:016x}" if digest else ""
+
+
+def words(values: Sequence[str]) -> numpy.typing.NDArray[Any]:
+    """A column of text. DuckDB takes no lone surrogates: they become the replacement character."""
+    return numpy.array([value.encode("utf-8", "replace").decode("utf-8") for value in values], dtype=object)

@@ -1,0 +1,260 @@
+"""`DuckStore`: ports.Store on a DuckDB file, and the questions of pages and commands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import duckdb
+
+from ..core.kind import Kinds
+from ..core.model import Approval, Commit, Desired, Key, Owned, Pause, Plan, Report, Row, digest
+from ..core.problem import Problem, Refused
+from . import bodies, intake, owning, past, people, rounds
+from .db import Db, moment
+from .names import Names
+from .sheet import Sheet, Sheets
+from .terms import PRESENT, UNKNOWN, Taken
+
+QUEUE = 64
+"""Reports that may wait to be written together."""
+PATIENCE = 0.25
+"""Seconds that the first of them waits at most, while more come."""
+
+
+class DuckStore:
+    """The memory behind the line. Every method may raise Refused with a `state-…` problem (troubles.py).
+
+    `took` and `own` may be held back a moment, to be written together; whatever reads, opens or closes a round writes
+    them first, so nobody can tell. A kill in that moment loses readings that the restart takes anew: it looks at all
+    hosts of the round that was left open, and each host's own file says what is owned there.
+    """
+
+    def __init__(self, path: Path, kinds: Kinds, clock: Callable[[], float] = time.monotonic) -> None:
+        self.kinds = kinds
+        self.db = Db(path)
+        self.names = Names(self.db)
+        self.sheets = Sheets(self.db, self.names)
+        self._eyes = bodies.Eyes(kinds)
+        self._clock = clock
+        self._queue: list[Taken | _Owning] = []
+        self._queued_at = 0.0
+        self._queued_hosts: set[str] = set()
+        self._round = 0
+        self._new_probes()
+
+    def close(self) -> None:
+        """Write what waits, fold the log into the file, let go of it."""
+        with suppress(Refused):
+            self.flush()
+        self.db.close()
+
+    # ---- intake
+
+    def took(self, report: Report, desired: Desired, now: float) -> None:
+        """Keep what a visit brought back."""
+        with self.db.lock:
+            if report.host in self._queued_hosts:
+                self.flush()
+            self._queued_hosts.add(report.host)
+            self._wait(Taken(report=report, desired=desired, now=now, round_id=self._round))
+
+    def own(self, owned: Iterable[Owned], disowned: Iterable[Key], now: float) -> None:
+        """Record ownership, after the hosts' own files have it."""
+        kept, gone = tuple(owned), tuple(disowned)
+        if kept or gone:
+            with self.db.lock:
+                self._wait(_Owning(kept, gone, now))
+
+    def _wait(self, item: Taken | _Owning) -> None:
+        if not self._queue:
+            self._queued_at = self._clock()
+        self._queue.append(item)
+        if len(self._queue) >= QUEUE or self._clock() - self._queued_at >= PATIENCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits, in one transaction. When that fails it goes on waiting, and Refused says why."""
+        with self.db.lock:
+            if not self._queue:
+                return
+            queue = list(self._queue)
+            taken = [item for item in queue if isinstance(item, Taken)]
+            try:
+                with self.db.writing() as con:
+                    intake.take(con, self.names, self._eyes, taken, self._declared)
+                    for item in queue:
+                        if isinstance(item, _Owning):
+                            self._write_owning(con, item)
+            except BaseException:
+                self.names.forget_unsaved()
+                del self._queue[: max(0, len(self._queue) - 100 * QUEUE)]
+                raise
+            self._queue.clear()
+            self._queued_hosts.clear()
+
+    def _write_owning(self, con: duckdb.DuckDBPyConnection, item: _Owning) -> None:
+        keys = [mine.key for mine in item.owned]
+        self.names.learn(con, (key.host for key in keys), (key.ref for key in keys))
+        if item.owned:
+            made = bodies.Bodies()
+            owning.write_owned(con, self.names, item.owned, made, item.now)
+        owning.drop_owned(con, self.names, item.disowned)
+
+    def _declared(self, desired: Desired, host: str) -> int:
+        sheet = self.sheets.of(desired)
+        return sheet.counts.get(sheet.hosts.get(host, -1), 0)
+
+    # ---- planning
+
+    def past(self, desired: Desired) -> past.PastOf:
+        """What a plan needs of the past; reads only."""
+        self.flush()
+        return past.past(self.db, self.names, self.sheets, desired)
+
+    def rows_for(self, desired: Desired, keys: Sequence[Key]) -> tuple[Row, ...]:
+        """Rows of these keys, whether they agree or not; reads only."""
+        self.flush()
+        return past.rows_for(self.db, self.names, self.sheets, desired, keys)
+
+    def owned_on(self, hosts: Sequence[str]) -> Mapping[str, tuple[Owned, ...]]:
+        """What is owned on each of these hosts; hosts without any are left out."""
+        self.flush()
+        return owning.owned_on(self.db, self.names, hosts)
+
+    def sheet(self, desired: Desired) -> Sheet:
+        """`desired` as tables, for this room's queries."""
+        self.flush()
+        return self.sheets.of(desired)
+
+    # ---- the journal
+
+    def open_round(self, plan: Plan, now: float) -> str:
+        """Write a round down before its first trip; gives its id."""
+        self.flush()
+        try:
+            self._round = rounds.open_round(self.db, self.names, self.kinds, plan, now)
+        except BaseException:
+            self.names.forget_unsaved()
+            raise
+        return str(self._round)
+
+    def close_round(self, round_id: str, outcome: str, now: float) -> None:
+        """The round is over; its readings are written by now."""
+        self.flush()
+        rounds.close_round(self.db, int(round_id), outcome, now)
+        if int(round_id) == self._round:
+            self._round = 0
+        self.db.checkpoint()
+
+    def unfinished(self) -> tuple[str, tuple[str, ...]] | None:
+        """The round that a crash left open and the hosts it may have touched; None when there is none."""
+        return rounds.unfinished(self.db, self.names)
+
+    def holding(self, commit: Commit, desired_id: str, problems: Sequence[Problem], now: float) -> None:
+        """Remember that `commit` was read: held when it has no errors, else refused with its problems."""
+        rounds.holding(self.db, commit, desired_id, problems, now)
+
+    def held(self) -> str:
+        """The commit that the fleet is held to; empty before the first."""
+        return rounds.held(self.db)
+
+    # ---- people
+
+    def pause(self, asked: Pause, now: float) -> int:
+        """Remember a pause; gives its number."""
+        return people.pause(self.db, asked, now)
+
+    def resume(self, selector: str, who: str, now: float) -> int:
+        """End the pauses of exactly this selector (all when empty); gives how many."""
+        return people.resume(self.db, selector, who, now)
+
+    def pauses(self, now: float) -> tuple[Pause, ...]:
+        """Pauses that hold at `now`."""
+        return tuple(one for one in people.pauses(self.db) if one.until > now)
+
+    def approve(self, given: Approval) -> None:
+        """Remember a human's yes to one guard of one commit."""
+        people.approve(self.db, given)
+
+    # ---- hosts that leave, come back, or were never there
+
+    def forget(self, host: str, now: float) -> None:
+        """Nothing is owned on `host` any more and nothing is known of it (it was cleaned, or is another machine now).
+        Its history stays."""
+        self.flush()
+        host_id = self.names.hosts.get(host)
+        if host_id is None:
+            return
+        at = moment(now)
+        with self.db.writing() as con:
+            con.execute(
+                "INSERT INTO observed_past SELECT host_id, res_id, status, state, right_then, why, valid_from, ? "
+                "FROM observed WHERE host_id = ? AND valid_from < ?",
+                [at, host_id, at],
+            )
+            con.execute(
+                "INSERT INTO watched SELECT host_id, watched_from, seen_at FROM host "
+                "WHERE host_id = ? AND seen_at IS NOT NULL",
+                [host_id],
+            )
+            for table in ("observed", "owned", "backoff"):
+                con.execute(f"DELETE FROM {table} WHERE host_id = ?", [host_id])
+            con.execute(
+                "UPDATE host SET seen_at = NULL, watched_from = NULL, trouble = '', trouble_code = '', "
+                "trouble_next = '', trouble_since = NULL, machine_id = '', on_commit = '', facts = '{}', "
+                "facts_at = NULL WHERE host_id = ?",
+                [host_id],
+            )
+
+    def rename(self, before: str, after: str) -> bool:
+        """The host `before` is called `after` now (metadata.previousName): its memory follows the name.
+        False, and nothing is done, when `before` is not known or `after` is."""
+        self.flush()
+        if before not in self.names.hosts or after in self.names.hosts:
+            return False
+        with self.db.writing() as con:
+            con.execute("UPDATE host SET name = ? WHERE name = ?", [after, before])
+        self.names.forget_unsaved()
+        return True
+
+    def machines(self) -> Mapping[str, str]:
+        """Host → machine-id, where it is known."""
+        return dict(self.db.rows("SELECT name, machine_id FROM host WHERE machine_id <> '' ORDER BY name"))
+
+    # ---- readings of another probe
+
+    def _new_probes(self) -> None:
+        """A reading is only worth what its probe was: when a kind's probe is another one than it was, all its readings
+        are Unknown until the next look."""
+        known = dict(self.db.rows("SELECT name, value FROM meta"))
+        for kind, source in sorted(self.kinds.probes.items()):
+            name, is_now = f"probe {kind}", digest(source)
+            if known.get(name) == is_now:
+                continue
+            with self.db.writing() as con:
+                con.execute("DELETE FROM meta WHERE name = ?", [name])
+                con.execute("INSERT INTO meta VALUES (?, ?)", [name, is_now])
+                if name in known:
+                    con.execute(
+                        f"UPDATE observed SET status = {UNKNOWN}, seen_as = 0, right_then = NULL, "
+                        "why = 'read by an older probe: to be looked at again' "
+                        f"FROM resource r WHERE r.res_id = observed.res_id AND r.kind = ? AND status = {PRESENT}",
+                        [kind],
+                    )
+
+
+class _Owning:
+    """Ownership that waits to be written."""
+
+    __slots__ = ("disowned", "now", "owned")
+
+    def __init__(self, owned: tuple[Owned, ...], disowned: tuple[Key, ...], now: float) -> None:
+        self.owned = owned
+        self.disowned = disowned
+        self.now = now
+
+
+__all__ = ["DuckStore"]

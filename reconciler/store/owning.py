@@ -1,0 +1,132 @@
+"""Ownership, as we recorded it and as each host tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import duckdb
+import numpy
+
+from ..core.model import Key, Origin, Owned, Report, Source
+from . import bodies as bodies_
+from .bodies import Bodies
+from .db import Db, moments, number, text, words
+from .names import Names
+from .terms import ABSENT
+
+
+def host_says(con: duckdb.DuckDBPyConnection, names: Names, report: Report, now: float, bodies: Bodies) -> None:
+    """What the host's own file says is owned: both sides are shown, and only what both say may be deleted.
+
+    What the file has and we don't is taken in (our file was lost, or a kill came before we wrote). What we have and it
+    doesn't stays as not confirmed; when it isn't there any more either, nothing is left to remember.
+    """
+    host_id = names.hosts[report.host]
+    said = {names.refs[mine.key.ref]: mine for mine in report.owned or () if mine.key.host == report.host}
+    ours = {
+        row[0]: row[1]
+        for row in con.execute("SELECT res_id, confirmed FROM owned WHERE host_id = ?", [host_id]).fetchall()
+    }
+    unsaid = [res_id for res_id, confirmed in ours.items() if res_id not in said and confirmed]
+    unsure = [res_id for res_id in said if ours.get(res_id) is False]
+    if unsaid:
+        con.execute("UPDATE owned SET confirmed = false WHERE host_id = ? AND res_id IN ?", [host_id, unsaid])
+    if unsure:
+        con.execute("UPDATE owned SET confirmed = true WHERE host_id = ? AND res_id IN ?", [host_id, unsure])
+    con.execute(
+        "DELETE FROM owned USING observed o WHERE owned.host_id = ? AND NOT owned.confirmed "
+        "AND o.host_id = owned.host_id AND o.res_id = owned.res_id AND o.status = ?",
+        [host_id, ABSENT],
+    )
+    fresh = [mine for res_id, mine in said.items() if res_id not in ours]
+    if fresh:
+        write_owned(con, names, fresh, bodies, report.ended or now)
+
+
+def write_owned(
+    con: duckdb.DuckDBPyConnection, names: Names, owned: Sequence[Owned], bodies: Bodies, now: float
+) -> None:
+    """Insert or replace ownership; `owned_since` stays, `applied_at` moves only with the digest."""
+    specs = [bodies.put(dict(mine.spec)) for mine in owned]
+    fresh: dict[str, Any] = {
+        "host_id": numpy.array([names.hosts[mine.key.host] for mine in owned], dtype="int32"),
+        "res_id": numpy.array([names.refs[mine.key.ref] for mine in owned], dtype="int32"),
+        "digest": numpy.array([number(mine.digest) for mine in owned], dtype="uint64"),
+        "spec": numpy.array(specs, dtype="uint64"),
+        "line": numpy.array([mine.source.line for mine in owned], dtype="int32"),
+        "at": moments([now] * len(owned)),
+        "origin": words([mine.origin.value for mine in owned]),
+        "commit_id": words([mine.commit for mine in owned]),
+        "on_remove": words([mine.on_remove for mine in owned]),
+        "path": words([mine.source.path for mine in owned]),
+    }
+    con.register("fresh_owned", fresh)
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE kept AS
+        SELECT f.host_id, f.res_id, f.origin, f.digest, f.spec, f.commit_id, f.on_remove, f.path, f.line,
+               coalesce(o.owned_since, f.at) AS owned_since,
+               CASE WHEN o.digest = f.digest THEN o.applied_at ELSE f.at END AS applied_at
+        FROM fresh_owned f LEFT JOIN owned o ON o.host_id = f.host_id AND o.res_id = f.res_id
+        """
+    )
+    con.unregister("fresh_owned")
+    con.execute("DELETE FROM owned USING kept k WHERE k.host_id = owned.host_id AND k.res_id = owned.res_id")
+    con.execute("INSERT INTO owned SELECT *, true FROM kept")
+    bodies.write(con, specs)
+
+
+def drop_owned(con: duckdb.DuckDBPyConnection, names: Names, keys: Iterable[Key]) -> None:
+    """End ownership of these keys; what was never owned is passed over."""
+    known = [
+        (names.hosts[key.host], names.refs[key.ref])
+        for key in keys
+        if key.host in names.hosts and key.ref in names.refs
+    ]
+    if not known:
+        return
+    gone = {
+        "host_id": numpy.array([host for host, _ in known], dtype="int32"),
+        "res_id": numpy.array([ref for _, ref in known], dtype="int32"),
+    }
+    con.register("gone", gone)
+    con.execute("DELETE FROM owned USING gone g WHERE g.host_id = owned.host_id AND g.res_id = owned.res_id")
+    con.unregister("gone")
+
+
+def owned_on(db: Db, names: Names, hosts: Sequence[str]) -> Mapping[str, tuple[Owned, ...]]:
+    """What is owned on each of `hosts`, by us or by the host's word, in key order."""
+    ids = [names.hosts[name] for name in hosts if name in names.hosts]
+    if not ids:
+        return {}
+    rows = db.rows(
+        "SELECT o.host_id, o.res_id, o.origin, o.digest, o.spec, o.commit_id, o.on_remove, o.path, o.line "
+        "FROM owned o WHERE o.host_id IN (SELECT unnest(?))",
+        [ids],
+    )
+    specs = bodies_.read(db, (row[4] for row in rows))
+    found: dict[str, list[Owned]] = {}
+    for host_id, res_id, *rest in rows:
+        key = Key(names.host(host_id), *ref_parts(names, res_id))
+        found.setdefault(key.host, []).append(owned_of(key, rest, specs))
+    return {host: tuple(sorted(mine, key=lambda one: one.key)) for host, mine in sorted(found.items())}
+
+
+def ref_parts(names: Names, res_id: int) -> tuple[str, str]:
+    ref = names.ref(res_id)
+    return ref.kind, ref.name
+
+
+def owned_of(key: Key, columns: Sequence[Any], specs: Mapping[int, Any]) -> Owned:
+    """From the columns origin, digest, spec, commit_id, on_remove, path, line."""
+    origin, digest, spec, commit, on_remove, path, line = columns
+    return Owned(
+        key=key,
+        origin=Origin(origin),
+        spec=specs.get(spec, {}),
+        digest=text(digest),
+        commit=commit,
+        on_remove=on_remove,
+        source=Source(path=path, line=line, commit=commit if path else ""),
+    )
