@@ -159,6 +159,11 @@ class GitRepo:
         """True when `commit` is on the first-parent line of the tip: false after a force-push took it away."""
         return bool(self.tip()) and any(id == commit for id in self.first_parents("", limit))
 
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """True when `old` is `new` or came before it: false for a force-push. Raises Refused when one is unknown."""
+        with named(f"commits {old[:7]} and {new[:7]} of {self.place}"):
+            return old == new or bool(self._git().descendant_of(new, old))
+
     def blob(self, blob_id: str) -> bytes:
         """The bytes of a blob. Raises Refused when it is not here."""
         with named(f"blob {blob_id[:12]} of {self.place}"):

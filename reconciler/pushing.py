@@ -1,0 +1,161 @@
+"""A push to the bare repository: checked before any ref moves, and told about afterwards.
+
+    pre_receive   each pushed branch → manifests → problems; the followed branch is refused with errors.
+                  `-o plan` shows the plan and declines.                     (in the hook's own process: the objects
+                  are in quarantine, where the daemon can't see them)
+    post_receive  `accepted`; `-o wait` watches the daemon until the verdict. Nothing can be refused any more.
+
+Only errors refuse. A commit that a guard would stop lands and waits; the fleet stays held to the one before it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from .core.problem import Problem, Refused
+from .ports import Files
+from .repo import GitRepo
+from .repo.hooks import Pushed
+from .tell import remote
+
+KNOWN_OPTIONS = ("plan", "wait")
+OTHER_BRANCHES = 5
+"""Problems shown of a branch that isn't followed: it is somebody's work in progress."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What a check of one commit found."""
+
+    problems: tuple[Problem, ...]
+    files: int
+    seconds: float
+
+    @property
+    def errors(self) -> bool:
+        return any(problem.severity == "error" for problem in self.problems)
+
+
+Check = Callable[[Files], tuple[Problem, ...]]
+PlanLines = Callable[[Files], Iterable[str]]
+Say = Callable[[str], None]
+
+
+def pre_receive(
+    repo: GitRepo, pushes: Sequence[Pushed], options: Sequence[str], *, check: Check, plan: PlanLines, say: Say
+) -> bool:
+    """True when the push may land. `check` gives a commit's problems, `plan` the lines of its plan; `say` is one line."""
+    _say_unknown(options, say)
+    allowed = True
+    for push in pushes:
+        if not push.branch:
+            continue  # tags and notes move nothing on hosts
+        if push.branch != repo.branch:
+            _other_branch(repo, push, check, say)
+        elif not push.new:
+            _say(say, f"error: {repo.branch} is what the fleet follows: it can't be deleted")
+            _say(say, "hint: to follow another branch: trueup serve --branch NAME")
+            allowed = False
+        else:
+            allowed = _followed(repo, push, options, check, plan, say) and allowed
+    return allowed
+
+
+def _followed(repo: GitRepo, push: Pushed, options: Sequence[str], check: Check, plan: PlanLines, say: Say) -> bool:
+    try:
+        files = repo.files(push.new)
+        found = checked(files, check)
+    except Refused as refused:
+        found = Checked(problems=refused.problems, files=0, seconds=0.0)
+    _say_all(say, remote.checked(found.files, found.seconds, found.problems))
+    _say_all(say, remote.problem_lines(found.problems))
+    if found.errors:
+        _say_all(say, remote.refused(found.problems, push.old))
+        return False
+    if push.old and not _is_before(repo, push):
+        _say(say, f"warning: a force-push: {push.old[:7]} is not before {push.new[:7]}")
+    if "plan" in options:
+        try:
+            _say_all(say, plan(files))
+        except Refused as refused:
+            _say_all(say, remote.problem_lines(refused.problems))
+        _say(say, "trueup: only planned (-o plan): nothing was pushed, nothing changes")
+        _say(say, "hint: the rejection below is meant; push without -o plan to roll it out")
+        return False
+    return True
+
+
+def _other_branch(repo: GitRepo, push: Pushed, check: Check, say: Say) -> None:
+    if not push.new:
+        return
+    try:
+        found = checked(repo.files(push.new), check)
+    except Refused as refused:
+        found = Checked(problems=refused.problems, files=0, seconds=0.0)
+    errors = tuple(problem for problem in found.problems if problem.severity == "error")
+    if not errors:
+        return
+    _say_all(say, remote.checked(found.files, found.seconds, found.problems, branch=push.branch))
+    _say_all(say, remote.problem_lines(errors[:OTHER_BRANCHES], errors_as="warning"))
+    more = len(errors) - OTHER_BRANCHES
+    if more > 0:
+        _say(say, f"  and {more:,} more: trueup check --rev {push.branch}")
+    _say(say, f"warning: {push.branch} would be refused on {repo.branch}; as another branch it is let in")
+
+
+def checked(files: Files, check: Check) -> Checked:
+    """Check one commit, with the time that it took."""
+    started = time.monotonic()
+    problems = check(files)
+    return Checked(problems=problems, files=len(files.paths()), seconds=time.monotonic() - started)
+
+
+def _is_before(repo: GitRepo, push: Pushed) -> bool:
+    try:
+        return repo.is_ancestor(push.old, push.new)
+    except Refused:
+        return False
+
+
+# ---------------------------------------------------------------- afterwards
+
+
+def post_receive(
+    branch: str, pushes: Sequence[Pushed], options: Sequence[str], *, watch: Callable[[str], Iterator[str]], say: Say
+) -> None:
+    """Say what becomes of the followed branch. `watch(commit)` gives lines until the verdict, and raises Refused
+    when no daemon answers."""
+    landed = [push for push in pushes if push.branch == branch and push.new]
+    if not landed:
+        return
+    commit = landed[-1].new
+    if "wait" not in options:
+        _say(say, f"trueup: accepted {commit[:7]}; to follow it: trueup wait {commit[:7]}")
+        return
+    _say(say, "trueup: accepted. Ctrl-C stops the watching, not the roll-out")
+    try:
+        for line in watch(commit):
+            say(line)
+    except Refused as refused:
+        _say_all(say, remote.problem_lines(refused.problems, errors_as="warning"))
+        _say(say, "hint: the push has landed; trueup serve rolls it out when it runs")
+
+
+def _say_unknown(options: Sequence[str], say: Say) -> None:
+    for option in options:
+        if option not in KNOWN_OPTIONS:
+            _say(say, f"warning: push option {option!r} is not one of trueup's ({', '.join(KNOWN_OPTIONS)})")
+
+
+def _say(say: Say, text: str) -> None:
+    _say_all(say, remote.lines(text))
+
+
+def _say_all(say: Say, lines: Iterable[str]) -> None:
+    for line in lines:
+        say(line)
+
+
+__all__ = ["Checked", "checked", "post_receive", "pre_receive"]
