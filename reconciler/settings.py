@@ -56,6 +56,13 @@ class Settings:
     listen: str = "127.0.0.1:8080"
     """Address and port of the status page. Loopback, because the page asks nobody who he is."""
     listen_beyond_loopback: bool = False
+    """Whether `listen` may be an address that other machines reach. False, because whoever reaches the page reads all
+    of it; true only behind a proxy that asks for a login, or in a network that is trusted."""
+    page_names: str = ""
+    """Names, with commas between, under which the page may be asked beside `localhost` and numeric addresses: what
+    stands in the browser's address when a proxy or DNS gives it a name. Empty, because a name that a foreign site
+    points at this machine (DNS rebinding) must not open the page."""
+    listen_beyond_loopback: bool = False
     """Allow `listen` on an address that others reach. False: put a proxy that asks for a login before the page first."""
     repo: str = ""
     """The fleet's repository: a path, or a URL that is followed. Empty: given on the command line."""
