@@ -117,10 +117,13 @@ def _own_access(kinds: Kinds, desired: Desired, changes: tuple[Change, ...]) -> 
         host = desired.hosts.get(change.key.host)
         if host is None:
             continue
-        wanted = change.want.spec if change.want is not None else None
-        cut = kinds[change.key.kind].protects(change.key.name, wanted, host)
+        kind, name = kinds[change.key.kind], change.key.name
+        removal = change.want is None
+        if change.want is not None:
+            cut = kind.protects(name, change.want.spec, host)
+        else:
+            cut = kind.cuts(name, change.owned.spec if change.owned else {}, host)
         if cut:
-            removal = change.want is None
             yield GuardHit(
                 rule=OWN_ACCESS,
                 scope=f"{change.key.host} {change.key.ref}",

@@ -1,0 +1,84 @@
+"""The laws are worth something: each of these bugs, planted in a copy of core/, breaks at least one of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+BUGS: dict[str, tuple[str, str, str]] = {
+    "deletes what nobody owns": (
+        "diff.py",
+        "return _undeclared(kind, row) if row.owned else None",
+        "return _undeclared(kind, replace(row, owned=row.owned or Owned(key=row.key, origin=Origin.CREATED, spec={}, "
+        'digest="", commit="")))',
+    ),
+    "removes what it found": (
+        "diff.py",
+        "return kind.default_on_remove if owned.origin is Origin.CREATED else RELEASE",
+        "return kind.default_on_remove",
+    ),
+    "takes unknown for absent": (
+        "diff.py",
+        "if isinstance(row.seen, Unknown):\n        return Left(key=row.key, why=row.seen.why, "
+        'kind_of="unknown", source=row.desired.source)',
+        "if isinstance(row.seen, Unknown):\n        row = replace(row, seen=Absent())",
+    ),
+    "calls an edit a drift": ("diff.py", "reason, drifted = Reason.EDITED_IN_GIT,", "reason, drifted = Reason.DRIFTED,"),
+    "heals what is only to be reported": ("diff.py", 'want.on_drift == "report"', 'want.on_drift == "never"'),
+    "counts one delete too few": (
+        "guard.py",
+        "count >= limit.from_count and count * 100 > limit.percent * total",
+        "count > limit.from_count and count * 100 > limit.percent * total",
+    ),
+    "lets a plan of many deletes pass": ("guard.py", "if len(deletes) > policy.deletes_in_all", "if len(deletes) > 10_000"),
+    "forgets references": ("order.py", "waits[ref].add(other)", "pass"),
+    "changes paused hosts": ("plan.py", "if pause is not None and pause.until > given.now:", "if False:"),
+    "lets the order of rows show": (
+        "plan.py",
+        "for change in sorted(decided, key=lambda change: change.key):",
+        "for change in reversed(decided):",
+    ),
+    "shows a sealed value": ("plan.py", 'if secret or (isinstance(value, Mapping) and "sealed" in value):', "if False:"),
+    "tells fields that are the same": ("diff.py", "if name not in state or not kind.same(name, want.spec[name], state[name])", "if True"),
+}
+
+
+def _run(tmp: Path, bug: str) -> subprocess.CompletedProcess[str]:
+    file, old, new = BUGS[bug]
+    where = tmp / bug.replace(" ", "-")
+    shutil.copytree(ROOT / "reconciler", where / "reconciler", ignore=shutil.ignore_patterns("__pycache__", "web", "trip"))
+    shutil.copytree(ROOT / "tests" / "laws", where / "laws", ignore=shutil.ignore_patterns("__pycache__"))
+    target = where / "reconciler" / "core" / file
+    text = target.read_text()
+    assert text.count(old) == 1, f"{bug}: the place where it is planted has moved in {file}"
+    target.write_text(text.replace(old, new).replace("from dataclasses import dataclass\n", "from dataclasses import dataclass, replace\n", 1))
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "laws/test_laws.py", "-k", "not hash_seed"],
+        cwd=where,
+        env={**os.environ, "PYTHONPATH": str(where), "LAW_EXAMPLES": "150"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, subprocess.CompletedProcess[str]]:
+    tmp = tmp_path_factory.mktemp("bugs")
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(BUGS, pool.map(lambda bug: _run(tmp, bug), BUGS), strict=True))
+
+
+@pytest.mark.parametrize("bug", sorted(BUGS))
+def test_a_planted_bug_breaks_a_law(runs: dict[str, subprocess.CompletedProcess[str]], bug: str) -> None:
+    done = runs[bug]
+    assert done.returncode == 1, f"no law noticed a core that {bug}:\n{done.stdout[-2000:]}{done.stderr[-500:]}"
+    assert "ERROR" not in done.stdout.splitlines()[-1], done.stdout[-2000:]
