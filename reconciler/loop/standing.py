@@ -1,0 +1,89 @@
+"""How the fleet stands after a round, in a few facts: what `trueup wait`, `git push -o wait` and the log are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..core.model import Plan
+from ..line import Look
+
+SHOWN = 20
+"""Hosts named one by one; the counts tell of all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """After a round. `outcome` is one word: `converged`, `failed`, `away` (all that answer are right), `stopped`,
+    `observe` (the fleet's mode lets nothing run), `running` (more is to be done)."""
+
+    tip: str
+    """The branch's tip that the round saw."""
+    commit: str
+    """The newest valid commit; another than the tip when that one has errors."""
+    held: str
+    plan: str
+    outcome: str
+    hosts: int
+    converged: int
+    failed: int
+    away: int
+    pending: int
+    """Changes still to be done."""
+    why: tuple[Mapping[str, Any], ...] = ()
+    """Hosts that aren't right, {host, why}; the first SHOWN."""
+    guards: tuple[Mapping[str, str], ...] = ()
+    at: float = 0.0
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def standing(tip: str, held: str, after: Look, observe_only: bool, now: float) -> Standing:
+    """From the look that follows a round's acts."""
+    plan = after.plan
+    assert plan is not None, "a round that ended well saw a valid commit"
+    failed = _failed(plan)
+    away = {host: why for host, why in plan.unreachable.items() if host not in failed}
+    away.update({host: "not looked at yet" for host in plan.never_seen if host not in failed and host not in away})
+    changing = {change.key.host for change in plan.changes} - failed.keys() - away.keys()
+    open_ones = changing | {left.key.host for left in plan.left if left.kind_of in ("unknown", "report")}
+    wrong = failed.keys() | away.keys() | open_ones
+    told = [{"host": host, "why": why} for host, why in [*sorted(failed.items()), *sorted(away.items())]]
+    return Standing(
+        tip=tip,
+        commit=after.commit.id,
+        held=held,
+        plan=plan.id,
+        outcome=_word(plan, bool(failed), bool(away), bool(changing), observe_only),
+        hosts=plan.hosts_total,
+        converged=plan.hosts_total - len(wrong),
+        failed=len(failed),
+        away=len(away),
+        pending=len(plan.changes),
+        why=tuple(told[:SHOWN]),
+        guards=tuple({"rule": hit.rule, "message": hit.message} for hit in plan.stopped),
+        at=now,
+    )
+
+
+def _failed(plan: Plan) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for left in plan.left:
+        if left.kind_of in ("backoff", "refused"):
+            found.setdefault(left.key.host, f"{left.key.kind} {left.key.name}: {left.why}")
+    return found
+
+
+def _word(plan: Plan, failed: bool, away: bool, changing: bool, observe_only: bool) -> str:
+    if plan.stopped:
+        return "stopped"
+    if failed:
+        return "failed"
+    if changing:
+        return "observe" if observe_only else "running"
+    return "away" if away else "converged"
+
+
+__all__ = ["Standing", "standing"]

@@ -1,0 +1,105 @@
+"""Waiting for what becomes of a commit: live events as they come, and at the end one verdict.
+
+    wave, host, acted …   as the round tells them
+    beat                  when nothing else was said for 15 s
+    verdict               the last: `converged`, `failed`, `away`, `stopped`, `observe`, `refused`, or `running` at the limit
+
+A watcher only watches: its end changes nothing on the fleet.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+from ..core.problem import Problem, Refused
+from .bus import Bus
+from .standing import Standing
+
+BEAT = 15.0
+LIMIT = 900.0
+
+TOLD = frozenset(
+    {"wave", "host", "acted", "stopped", "refused", "round-refused", "round-crashed", "missed", "round-start"}
+)
+
+
+class Line(Protocol):
+    """What is asked of the repository: GitRepo has it."""
+
+    def resolve(self, rev: str = "") -> str: ...
+
+    def tip(self) -> str: ...
+
+    def is_ancestor(self, old: str, new: str) -> bool: ...
+
+
+def wait(
+    repo: Line,
+    bus: Bus,
+    stands: Callable[[], Standing | None],
+    busy: Callable[[], bool],
+    rev: str,
+    limit: float = LIMIT,
+    *,
+    beat: float = BEAT,
+) -> Iterator[Mapping[str, Any]]:
+    """Events until the verdict on `rev` (the tip when empty), `limit` seconds at most. Raises Refused when the commit
+    is unknown or not on the branch."""
+    end = time.monotonic() + limit
+    with bus.subscribe(size=1024) as events:
+        commit = repo.resolve(rev)
+        _on_branch(repo, commit)
+        said = time.monotonic()
+        while True:
+            verdict = "" if busy() else verdict_of(repo, stands(), commit)
+            if verdict:
+                yield _last(commit, verdict, stands())
+                return
+            event = events.get(max(0.0, min(0.5, end - time.monotonic())))
+            if event is not None and event["event"] in TOLD:
+                said = time.monotonic()
+                yield event
+            elif time.monotonic() - said >= beat:
+                said = time.monotonic()
+                yield {"event": "beat", "busy": busy()}
+            if events.closed:
+                raise Refused(
+                    Problem(
+                        code="daemon-stopping",
+                        message="trueup is being stopped",
+                        hint="its next start goes on with the roll-out",
+                    )
+                )
+            if time.monotonic() >= end:
+                yield _last(commit, "running", stands())
+                return
+
+
+def verdict_of(repo: Line, stands: Standing | None, commit: str) -> str:
+    """What came of `commit`; empty while that is open. A newer commit that holds it answers for it."""
+    if stands is None or not repo.is_ancestor(commit, stands.tip):
+        return ""
+    if not repo.is_ancestor(commit, stands.commit):
+        return "refused"
+    return "" if stands.outcome == "running" else stands.outcome
+
+
+def _on_branch(repo: Line, commit: str) -> None:
+    tip = repo.tip()
+    if not tip or not repo.is_ancestor(commit, tip):
+        raise Refused(
+            Problem(
+                code="not-on-branch",
+                message=f"{commit[:7]} is not on the branch that the fleet follows",
+                hint="push it there first; after a force-push its successor is another commit",
+            )
+        )
+
+
+def _last(commit: str, verdict: str, stands: Standing | None) -> Mapping[str, Any]:
+    return {"event": "verdict", "verdict": verdict, "commit": commit, "standing": stands.json() if stands else None}
+
+
+__all__ = ["BEAT", "LIMIT", "verdict_of", "wait"]
