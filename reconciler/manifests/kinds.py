@@ -1,4 +1,4 @@
-"""The kinds that are there: each folder of reconciler/kinds with a kind.py is one."""
+"""The kinds that are there: each folder of reconciler/kinds with a kind.py and a schema.yaml is one."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ def load_kinds(folder: Path = FOLDER, package: str = PACKAGE) -> Kinds:
     schemas: dict[str, State] = {}
     probes: dict[str, str] = {}
     for path in sorted(folder.glob("*/kind.py")):
+        if not (path.parent / "schema.yaml").exists():
+            continue
         kind: Kind = importlib.import_module(f"{package}.{path.parent.name}.kind").KIND
         schema = read_schema(path.parent / "schema.yaml")
         properties: Mapping[str, State] = schema["spec"].get("properties", {})

@@ -31,6 +31,9 @@ MAX_DEPTH = 60
 MAX_VALUES = 10_000
 """Of a document with aliases, counted after their expansion."""
 
+LOSES_DOCUMENTS = frozenset(("not-utf8", "control-character", "too-large", "tab", "yaml-syntax", "too-deep", "alias-bomb"))
+"""Codes after which the values of a whole document are not known."""
+
 _BAD = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NEXT_DOCUMENT = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _NUMBER_START = frozenset("0123456789+-.")
@@ -87,6 +90,26 @@ class Document:
         """Where the key of `field` stands, or the item of a list; the nearest place above it when it isn't there."""
         node, key = self._find(field)
         return self._mark(key or node)
+
+    def has(self, field: Field) -> bool:
+        """Whether the document says something at `field`."""
+        here = self.value
+        for step in field:
+            if isinstance(here, dict) and step in here:
+                here = here[str(step)]
+            elif isinstance(here, list) and isinstance(step, int) and step < len(here):
+                here = here[step]
+            else:
+                return False
+        return True
+
+    def place(self, field: Field) -> Mark:
+        """The value of `field`, or the key of the nearest mapping around it when the document doesn't say it."""
+        while field and not self.has(field):
+            field = field[:-1]
+            if self.has(field) and field:
+                return self.key(field)
+        return self.at(field)
 
     def block_start(self, field: Field) -> Mark:
         """Where the text of `field` begins: the line after `|` or `>` for a block scalar, else the value itself."""

@@ -1,0 +1,178 @@
+"""From the files of a commit to documents that their schemas accept: which files, which documents, what of a broken one
+can still be known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from ..core.model import Json, Ref
+from ..core.problem import Problem, Refused
+from ..ports import Files
+from . import reader, schema, validate
+from .codes import problem
+from .marks import Mark
+from .reader import Document
+
+FLEET_FILE = "trueup.yaml"
+_ASIDE = frozenset(("files", "templates"))
+_ENDINGS = (".yaml", ".yml")
+_OURS = re.compile(rb"^apiVersion:\s*[\"']?trueup\.dev/", re.MULTILINE)
+_KIND = re.compile(r"^kind:\s*[\"']?([A-Za-z]+)", re.MULTILINE)
+_NAME = re.compile(r"^\s+name:\s*[\"']?([^\s\"'#]+)|\{\s*name:\s*[\"']?([^\s\"',}]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A document that its schema accepts."""
+
+    doc: Document
+    kind: str
+    name: str
+    blob: str
+    index: int
+    """Of the document within its file, counted over those that are not empty."""
+
+    @property
+    def metadata(self) -> Mapping[str, Json]:
+        metadata: Mapping[str, Json] = self.doc.value["metadata"]
+        return metadata
+
+    @property
+    def spec(self) -> dict[str, Json]:
+        spec: dict[str, Json] = self.doc.value.get("spec") or {}
+        return spec
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.kind, self.name)
+
+    @property
+    def at(self) -> str:
+        return f"{self.doc.path}:{self.doc.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What one file of the repository holds."""
+
+    entries: tuple[Entry, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    broken: tuple[tuple[Ref, Mapping[str, Json]], ...] = ()
+    """Documents with errors, as far as they could be recognised, with their metadata: what refers to them is not dangling."""
+
+
+@dataclass(kw_only=True)
+class Documents:
+    """All documents of a commit."""
+
+    entries: list[Entry] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    broken: list[tuple[Ref, Mapping[str, Json]]] = field(default_factory=list)
+    files: int = 0
+
+
+def gather(files: Files, judges: validate.Judges, cache: MutableMapping[tuple[str, str], File]) -> Documents:
+    """Read every manifest of `files`; `cache` keeps each file by (path, blob id), and forgets what is gone."""
+    result = Documents()
+    kept: dict[tuple[str, str], File] = {}
+    paths = files.paths()
+
+    def one(path: str) -> File:
+        key = (path, paths[path])
+        file = cache.get(key)
+        if file is None:
+            try:
+                file = _file(path, paths[path], files.read(path), judges)
+            except KeyError:
+                file = File(problems=(problem("unreadable", "the file went away while it was read", path=path),))
+            except Refused as refused:
+                file = File(problems=refused.problems)
+        kept[key] = file
+        return file
+
+    fleet = one(FLEET_FILE) if FLEET_FILE in paths else File()
+    ignored = _ignored(fleet)
+    for path in paths:
+        if not path.endswith(_ENDINGS):
+            continue
+        if path != FLEET_FILE and (aside := _is_aside(path, ignored)):
+            result.problems += _looks_meant(files, path, aside)
+            continue
+        file = one(path)
+        result.files += 1
+        result.entries += file.entries
+        result.problems += file.problems
+        result.broken += file.broken
+    cache.clear()
+    cache.update(kept)
+    return result
+
+
+def _ignored(fleet: File) -> tuple[str, ...]:
+    for entry in fleet.entries:
+        if entry.kind == schema.FLEET:
+            return tuple(entry.spec.get("ignorePaths", ()))
+    return ()
+
+
+def _is_aside(path: str, ignored: tuple[str, ...]) -> str:
+    """Why a YAML file is no manifest: the folder or glob that says so; empty when it is one."""
+    *folders, _ = path.split("/")
+    for folder in folders:
+        if folder.startswith(".") or folder in _ASIDE:
+            return f"{folder}/"
+    return next((f"ignorePaths ({glob})" for glob in ignored if fnmatchcase(path, glob) or path.startswith(glob.rstrip("/") + "/")), "")
+
+
+def _looks_meant(files: Files, path: str, aside: str) -> list[Problem]:
+    """A warning for a document of ours in files/ or templates/: whoever put it there meant it to do something."""
+    if aside.rstrip("/") not in _ASIDE:
+        return []
+    try:
+        found = _OURS.search(files.read(path)[:4096])
+    except (KeyError, Refused):
+        return []
+    if found is None:
+        return []
+    return [problem("ignored-manifest", f"this looks like a manifest, but {aside} holds content, so it does nothing", path=path,
+                    mark=Mark(1, 1), hint="move it to another folder if it was meant as a manifest")]  # fmt: skip
+
+
+def _file(path: str, blob: str, data: bytes, judges: validate.Judges) -> File:
+    documents, problems = reader.load(data, path)
+    entries: list[Entry] = []
+    broken: list[tuple[Ref, Mapping[str, Json]]] = []
+    taken = {(found.line, found.column) for found in problems}
+    for index, doc in enumerate(documents):
+        errors = validate.document(doc, judges)
+        # What the reader said about a place is enough: the schema would only repeat it.
+        problems += [found for found in errors if (found.line, found.column) not in taken]
+        if errors:
+            broken += _recognised(doc)
+        else:
+            kind, name = doc.value["kind"], doc.value["metadata"]["name"]
+            entries.append(Entry(doc=doc, kind=kind, name=name, blob=blob, index=index))
+    if any(found.code in reader.LOSES_DOCUMENTS for found in problems):
+        broken += _salvaged(data.decode("utf-8", "replace"))
+    return File(tuple(entries), tuple(problems), tuple(broken))
+
+
+def _recognised(doc: Document) -> list[tuple[Ref, Mapping[str, Json]]]:
+    value = doc.value
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    if isinstance(metadata, dict) and isinstance(metadata.get("name"), str) and isinstance(value.get("kind"), str):
+        return [(Ref(value["kind"], metadata["name"]), metadata)]
+    return []
+
+
+def _salvaged(text: str) -> list[tuple[Ref, Mapping[str, Json]]]:
+    """Kind and name of the documents of a text that isn't YAML, as far as a glance tells."""
+    found: list[tuple[Ref, Mapping[str, Json]]] = []
+    for part in re.split(r"^---", text, flags=re.MULTILINE):
+        kind, name = _KIND.search(part), _NAME.search(part)
+        if kind and name:
+            found.append((Ref(kind.group(1), name.group(1) or name.group(2)), {}))
+    return found

@@ -1,0 +1,52 @@
+"""Text of a commit → Desired, and every problem on the way, told together (house rule 4)."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.kind import Kinds
+from ..core.model import Desired
+from ..core.problem import Problem, in_order
+from ..ports import Files
+from . import documents, inventory, schema, validate
+from .conflicts import Conflicts
+from .loaded import with_loaded
+from .resolve import Resolver, Seal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What a commit says: `desired` is None when any of the problems is an error."""
+
+    desired: Desired | None
+    problems: tuple[Problem, ...]
+    """In the one order of problems: by path, line, column."""
+    files: int = 0
+    """How many files were read as manifests."""
+
+
+def read(files: Files, kinds: Kinds, seal: Seal | None = None, *, cache: MutableMapping[str, Any] | None = None) -> Reading:
+    """Read all manifests of `files`.
+
+    `seal(host, value)` gives the HMAC of a secret under the host's key; without it secrets are not compared.
+    `cache` is any dict that the caller keeps between readings, with one set of kinds: files that are known by their blob
+    ids are not read again, so that a push costs what it changed. Raises nothing for what the files say.
+    """
+    cache = {} if cache is None else cache
+    judges = cache.setdefault("judges", None) or validate.Judges(kinds)
+    cache["judges"] = judges
+    found = documents.gather(files, judges, cache.setdefault("files", {}))
+    hosts = inventory.build(found, files.commit)
+    resolver = Resolver(files=files, kinds=kinds, inventory=hosts, seal=seal, cache=cache.setdefault("specs", {}))
+    items = resolver.all([entry for entry in found.entries if entry.kind not in schema.INVENTORY])
+    done = {id(item.entry) for item in items}
+    broken = {ref for ref, _ in found.broken} | {entry.ref for entry in found.entries if id(entry) not in done}
+    conflicts = Conflicts(items=items, kinds=kinds, inventory=hosts, broken=frozenset(broken))
+    problems = in_order([*found.problems, *hosts.problems, *resolver.problems, *conflicts.find()])
+    if any(problem.severity == "error" for problem in problems):
+        return Reading(desired=None, problems=problems, files=found.files)
+    spreads = tuple(item.spread for item in with_loaded(items, kinds))
+    desired = Desired(commit=files.commit, policy=hosts.policy, hosts=hosts.hosts, spreads=spreads)
+    return Reading(desired=desired, problems=problems, files=found.files)

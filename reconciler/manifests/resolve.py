@@ -1,0 +1,368 @@
+"""From a document to what it means on each host: the files it names, templates, normal form, sealed secrets.
+
+A manifest without templates and secrets means the same everywhere and is resolved once; the others once a host.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..core.kind import Finding, Kind, Kinds, Unresolved
+from ..core.model import Host, Json, Manifest, Meaning, Ref, Source, Spread, State, canonical, digest
+from ..core.problem import Problem
+from ..ports import Files
+from . import schema, words
+from .codes import CODES, problem
+from .documents import Entry
+from .inventory import Inventory, counted, nobody, select
+from .marks import Mark
+
+if TYPE_CHECKING:
+    from .templates import Templates
+
+Seal: TypeAlias = Callable[[str, str], str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One manifest with its spread and what it took to make it."""
+
+    entry: Entry
+    spread: Spread
+    own: State
+    """The kind's own fields, as the manifest says them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Kept:
+    """What a manifest came to at an earlier reading, and what that rested on."""
+
+    files: Mapping[str, str]
+    """Paths that it asked for → blob ids, empty for one that wasn't there."""
+    spec: State | None
+    failure: Problem | None
+
+
+Cache: TypeAlias = MutableMapping[tuple[str, str, int, str], _Kept]
+"""By path, blob id, index of the document and digest of what a template sees (empty without one)."""
+
+
+@dataclass(kw_only=True)
+class Resolver:
+    """Resolves the manifests of one reading."""
+
+    files: Files
+    kinds: Kinds
+    inventory: Inventory
+    seal: Seal | None
+    cache: Cache
+    problems: list[Problem] = field(default_factory=list)
+    _used: dict[tuple[str, str, int, str], _Kept] = field(default_factory=dict)
+    _contexts: dict[str, tuple[str, State]] = field(default_factory=dict)
+    _bytes: dict[str, bytes] = field(default_factory=dict)
+    _templates: Templates | None = None
+
+    def all(self, entries: Iterable[Entry]) -> list[Item]:
+        """Every manifest that could be resolved, in the order of `entries`; the rest are problems."""
+        items = [item for entry in entries if (item := self._one(entry)) is not None]
+        self.cache.clear()
+        self.cache.update(self._used)
+        return items
+
+    # ---- one manifest
+
+    def _one(self, entry: Entry) -> Item | None:
+        kind, doc, spec = self.kinds[entry.kind], entry.doc, entry.spec
+        before = len(self.problems)
+        chosen = select(doc, ("spec", "hosts"), self.problems)
+        depends_on = tuple(self._references(entry))
+        ignore = tuple(self._ignored(entry, kind))
+        own = {name: value for name, value in spec.items() if name not in schema.COMMON}
+        self.problems += self._checked(kind, entry, own)
+        if chosen is None or any(found.severity == "error" for found in self.problems[before:]):
+            return None
+        hosts = self.inventory.pick(chosen)
+        nobody(doc, chosen, hosts, self.inventory, self.problems)
+        annotations: Mapping[str, str] = entry.metadata.get("annotations") or {}
+        frame = Meaning(
+            spec={},
+            digest="",
+            ignore=ignore,
+            on_drift=spec.get("onDrift", self.inventory.policy.on_drift),
+            on_remove=spec.get("onRemove", ""),
+            depends_on=depends_on,
+            on_change=spec.get("onChange", ""),
+            own_access=annotations.get(schema.OWN_ACCESS, "").strip(),
+        )
+        manifest = Manifest(
+            kind=entry.kind,
+            name=entry.name,
+            source=Source(path=doc.path, line=doc.line, commit=self.files.commit.id),
+            blob=entry.blob,
+            selector=chosen.text,
+        )
+        found = self._spread(entry, kind, own, hosts, frame)
+        if found is None:
+            return None
+        same, each = found
+        return Item(entry=entry, own=own, spread=Spread(manifest=manifest, hosts=hosts, same=same, each=each))
+
+    def _references(self, entry: Entry) -> Iterator[Ref]:
+        for index, text in enumerate(entry.spec.get("dependsOn", ())):
+            kind, _, name = text.partition("/")
+            if kind in self.kinds and name:
+                yield Ref(kind, name)
+                continue
+            where = ["spec", "dependsOn", index]
+            guess = words.near(kind, self.kinds.by_name)
+            why = f"`{kind}` is not a kind" if name else "the form is Kind/name"
+            self.problems.append(
+                problem("bad-reference", f"{words.value_words(text)} is not a reference: {why}", path=entry.doc.path, mark=entry.doc.at(where),
+                        label=f"did you mean `{guess}/{name}`?" if guess and name else "", hint="write it as Kind/name")
+            )  # fmt: skip
+
+    def _ignored(self, entry: Entry, kind: Kind) -> Iterator[str]:
+        for index, name in enumerate(entry.spec.get("ignore", ())):
+            if name in kind.fields:
+                yield name
+                continue
+            guess = words.near(name, kind.fields)
+            self.problems.append(
+                problem("unknown-field", f"{entry.kind} has no field `{name}` that could be ignored", path=entry.doc.path,
+                        mark=entry.doc.at(["spec", "ignore", index]),
+                        label=f"did you mean `{guess}`?" if guess else f"its fields are {words.listed(sorted(kind.fields), 30)}",
+                        hint=f"correct it. All fields of {entry.kind}: trueup explain {entry.kind}")
+            )  # fmt: skip
+
+    def _checked(self, kind: Kind, entry: Entry, own: State) -> Iterator[Problem]:
+        try:
+            for finding in kind.check(entry.name, own):
+                yield self._told(finding, entry, kind)
+        except Exception as error:
+            yield self._failed(error, entry, "check")
+
+    # ---- its meaning
+
+    def _spread(
+        self, entry: Entry, kind: Kind, own: State, hosts: tuple[str, ...], frame: Meaning
+    ) -> tuple[Meaning | None, Mapping[str, Meaning]] | None:
+        try:
+            differs = kind.per_host(own)
+        except Exception as error:
+            self.problems.append(self._failed(error, entry, "per_host"))
+            return None
+        failures: dict[Problem, list[str]] = {}
+        specs: dict[str, State] = {}
+        if differs:
+            for host in hosts:
+                kept = self._resolved(entry, kind, own, self.inventory.hosts[host])
+                if kept.failure is not None:
+                    failures.setdefault(kept.failure, []).append(host)
+                elif kept.spec is not None:
+                    specs[host] = kept.spec
+        else:
+            kept = self._resolved(entry, kind, own, None)
+            if kept.failure is not None:
+                failures[kept.failure] = []
+            elif kept.spec is not None:
+                specs = {"": kept.spec}
+        for failure, failed in failures.items():
+            # On how many hosts it fails is only worth saying when there are hosts on which it does not.
+            some = f", on {counted(failed)}" if 0 < len(failed) < len(hosts) else ""
+            self.problems.append(replace(failure, message=failure.message + some))
+        if failures:
+            return None
+        return self._meanings(entry, kind, specs, hosts, frame)
+
+    def _meanings(
+        self, entry: Entry, kind: Kind, specs: Mapping[str, State], hosts: tuple[str, ...], frame: Meaning
+    ) -> tuple[Meaning | None, Mapping[str, Meaning]] | None:
+        shared = specs.get("")
+        if shared is not None:
+            secret = kind.secrets(shared)
+            if not secret:
+                return _meaning(frame, shared), {}
+            if not hosts or not self._sealed_once(hosts[0], shared, secret):
+                return _meaning(frame, {**shared, **dict.fromkeys(secret, {"sealed": ""})}), {}
+            return None, {host: _meaning(frame, self._seal(host, shared, secret)) for host in hosts}
+        each: dict[str, Meaning] = {}
+        by_text: dict[str, Meaning] = {}
+        for host, spec in specs.items():
+            secret = kind.secrets(spec)
+            if secret:
+                each[host] = _meaning(frame, self._seal(host, spec, secret))
+                continue
+            text = canonical(spec)
+            each[host] = by_text.get(text) or by_text.setdefault(text, _meaning(frame, spec))
+        distinct = {id(meaning) for meaning in each.values()}
+        if len(distinct) == 1 and len(each) == len(hosts):
+            return next(iter(each.values())), {}
+        return None, each
+
+    def _resolved(self, entry: Entry, kind: Kind, own: State, host: Host | None) -> _Kept:
+        context = self._context(host.name)[0] if host else ""
+        key = (entry.doc.path, entry.blob, entry.index, context)
+        kept = self.cache.get(key) or self._used.get(key)
+        paths = self.files.paths()
+        if kept is None or any(paths.get(path, "") != blob for path, blob in kept.files.items()):
+            kept = self._resolve(entry, kind, own, host)
+        self._used[key] = kept
+        return kept
+
+    def _resolve(self, entry: Entry, kind: Kind, own: State, host: Host | None) -> _Kept:
+        ask = _Ask(self, entry, host)
+        try:
+            spec: State | None = kind.normal(entry.name, kind.resolve(entry.name, own, ask))
+            failure = None
+        except Unresolved as unresolved:
+            spec, failure = None, ask.failure or self._told(unresolved.finding, entry, kind)
+        except Exception as error:
+            spec, failure = None, self._failed(error, entry, "resolve")
+        return _Kept(files=ask.files, spec=spec, failure=failure)
+
+    def _context(self, host: str) -> tuple[str, State]:
+        """A digest of all that a template can see on a host, and its variables; worked out once a host."""
+        found = self._contexts.get(host)
+        if found is None:
+            known = self.inventory.hosts[host]
+            variables = self.inventory.vars_of(host)
+            seen = [variables, dict(known.labels), known.name, known.address, known.port, known.user]
+            found = self._contexts[host] = (digest(seen), variables)
+        return found
+
+    # ---- secrets
+
+    def _sealed_once(self, host: str, spec: State, secret: tuple[str, ...]) -> bool:
+        """Whether there is a key to seal with: without one, every host's meaning is the same."""
+        return self.seal is not None and bool(self.seal(host, _secret_text(spec[secret[0]])))
+
+    def _seal(self, host: str, spec: State, secret: tuple[str, ...]) -> State:
+        seal = self.seal
+        sealed = {name: {"sealed": seal(host, _secret_text(spec[name])) if seal is not None else ""} for name in secret}
+        return {**spec, **sealed}
+
+    # ---- for _Ask
+
+    def read(self, path: str) -> bytes:
+        if path not in self._bytes:
+            self._bytes[path] = self.files.read(path)
+        return self._bytes[path]
+
+    @property
+    def templates(self) -> Templates:
+        if self._templates is None:
+            from .templates import Templates  # Jinja2 costs 60 ms: only repositories with templates pay
+
+            self._templates = Templates()
+        return self._templates
+
+    def render(self, text: str, host: Host | None) -> str:
+        variables = self._context(host.name)[1] if host else self.inventory.policy.vars
+        return self.templates.render(text, host=host, variables=variables)
+
+    # ---- words
+
+    def _told(self, finding: Finding, entry: Entry, kind: Kind) -> Problem:
+        code = kind.codes.get(finding.code) or CODES.get(finding.code)
+        mark = entry.doc.place(["spec", *finding.field])
+        return Problem(code=finding.code, severity=code.severity if code else finding.severity, message=finding.message,
+                       path=entry.doc.path, line=mark.line, column=mark.column, length=mark.length, hint=finding.hint)  # fmt: skip
+
+    def _failed(self, error: Exception, entry: Entry, step: str) -> Problem:
+        return problem("kind-failed", f"{entry.kind} could not be judged ({step}: {type(error).__name__}: {error})", path=entry.doc.path,
+                       mark=entry.doc.at(["kind"]), hint="report this with the manifest; it is a fault of trueup")  # fmt: skip
+
+
+def _meaning(frame: Meaning, spec: State) -> Meaning:
+    return replace(frame, spec=spec, digest=digest(spec))
+
+
+def _secret_text(value: Json) -> str:
+    return value if isinstance(value, str) else canonical(value)
+
+
+class _Ask:
+    """core.kind.Resolving for one manifest on one host; remembers what was asked for."""
+
+    def __init__(self, resolver: Resolver, entry: Entry, host: Host | None) -> None:
+        self.host = host.name if host else ""
+        self.files: dict[str, str] = {}
+        self.failure: Problem | None = None
+        self._resolver = resolver
+        self._entry = entry
+        self._host = host
+
+    def file(self, path: str) -> tuple[bytes, str]:
+        paths = self._resolver.files.paths()
+        plain = posixpath.normpath(path) if path else ""
+        mark, field_path = self._holding(path)
+        if path.startswith("/") or plain == ".." or plain.startswith("../") or "\0" in path:
+            raise self._refuse("outside-repo", f"{words.value_words(path)} lies outside the repository", field_path, mark,
+                               "name a file from the top of the repository")  # fmt: skip
+        self.files[plain] = paths.get(plain, "")
+        if plain not in paths:
+            guess = words.near(plain, _beside(plain, paths))
+            folder = any(other.startswith(plain + "/") for other in paths)
+            why = f"{words.value_words(plain)} is a folder of the repository" if folder else f"the repository has no file {words.value_words(plain)}"
+            raise self._refuse("no-such-file", why, field_path, mark, "correct the path, or add the file",
+                               f"did you mean `{guess}`?" if guess else "")  # fmt: skip
+        try:
+            return self._resolver.read(plain), paths[plain]
+        except KeyError:
+            raise self._refuse("no-such-file", f"{plain} went away while it was read", field_path, mark, "try again") from None
+
+    def render(self, text: str, where: str) -> str:
+        from .templates import Failure
+
+        try:
+            return self._resolver.render(text, self._host)
+        except Failure as failure:
+            raise self._template(failure, text, where) from None
+
+    def _template(self, failure: object, text: str, where: str) -> Unresolved:
+        from .templates import Failure
+
+        assert isinstance(failure, Failure)
+        lines = text.split("\n")
+        line = lines[failure.line - 1] if 0 < failure.line <= len(lines) else ""
+        shift = line.find(failure.word) if failure.word else len(line) - len(line.lstrip())
+        shift = max(shift, 0)
+        guess = words.near(failure.word, failure.known) if failure.word else ""
+        hint = "define it in trueup.yaml, Vars or the Host, or give a default: {{ vars.x | default('…') }}"
+        if failure.code != "undefined-variable":
+            hint = "mend the template"
+        length = max(len(failure.word), 1)
+        path, field_path = where, ()
+        if where:
+            mark = Mark(failure.line, shift + 1, length)
+        else:
+            path = self._entry.doc.path
+            start, field_path = self._holding(text)
+            mark = start
+            if (block := self._entry.doc.block_start(["spec", *field_path])) != start:
+                mark = Mark(block.line + failure.line - 1, block.column + shift, length)
+            elif "\n" not in text and start.length >= len(text):
+                mark = Mark(start.line, start.column + shift + (1 if self._entry.doc.quoted(["spec", *field_path]) else 0), length)
+        self.failure = problem(failure.code, failure.message, path=path, mark=mark, hint=hint, label=f"did you mean `{guess}`?" if guess else "")
+        return Unresolved(Finding(code=failure.code, message=failure.message, field=field_path, hint=hint))
+
+    def _refuse(self, code: str, message: str, where: tuple[str | int, ...], mark: Mark, hint: str, label: str = "") -> Unresolved:
+        self.failure = problem(code, message, path=self._entry.doc.path, mark=mark, hint=hint, label=label)
+        return Unresolved(Finding(code=code, message=message, field=where, hint=hint))
+
+    def _holding(self, text: str) -> tuple[Mark, tuple[str | int, ...]]:
+        """Where in the spec `text` stands."""
+        doc = self._entry.doc
+        for name, value in self._entry.spec.items():
+            if value == text:
+                return doc.at(["spec", name]), (name,)
+        return doc.key(["spec"]), ()
+
+
+def _beside(path: str, paths: Iterable[str]) -> list[str]:
+    """Paths that a mistyped one may have meant: of the same folder, or with the same last part."""
+    folder, name = posixpath.split(path)
+    return [other for other in paths if posixpath.dirname(other) == folder or posixpath.basename(other) == name][:500]

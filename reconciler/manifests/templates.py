@@ -1,0 +1,235 @@
+"""Jinja2 for files of hosts: a sandbox that fills in values, and can neither reach out nor run for ever.
+
+Jinja2's own sandbox keeps templates away from Python's insides. What it leaves open is closed here: loops and calls are
+counted, and so is the text that is made, because a commit must not be able to hang the daemon that reads it.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
+from jinja2.exceptions import SecurityError, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from ..core.model import Host, State
+
+MAX_STEPS = 100_000
+"""Turns of loops and calls in one rendering."""
+MAX_TEXT = 1 << 20
+"""Characters that one rendering, or a value within it, may have."""
+_FILE = "<template>"
+_NAME = re.compile(r"'([^']+)' is undefined|has no attribute '([^']+)'")
+_GROWING = frozenset(("join", "replace", "ljust", "rjust", "center", "zfill", "expandtabs", "translate", "format_map"))
+_WIDE = frozenset(("center", "indent", "wordwrap", "batch", "slice", "truncate", "format", "tojson"))
+_BIG_FORMAT = re.compile(r"%[^a-zA-Z%]*\d{5,}|%[^a-zA-Z%]*\*")
+
+
+class Limit(Exception):
+    """The sandbox refuses to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """What a template sees as `host`. Prints as its name."""
+
+    name: str
+    address: str
+    port: int
+    user: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure(Exception):
+    """A template that can't be rendered: a code of this room, why, and the line (from 1) and word of it."""
+
+    code: str
+    message: str
+    line: int = 1
+    word: str = ""
+    known: tuple[str, ...] = ()
+    """Names that would have been there."""
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    intercepted_binops = frozenset(("*", "**", "+", "%"))
+
+    def __init__(self) -> None:
+        super().__init__(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, cache_size=0)
+        self.steps = 0
+        self.filters["_counted"] = self.counted
+        self.filters["_joined"] = _joined
+        for name, filtered in list(self.filters.items()):
+            self.filters[name] = _bounded(name, filtered)
+        self.globals.pop("lipsum")
+
+    def tick(self) -> None:
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise Limit(f"more than {MAX_STEPS:,} turns and calls")
+
+    def counted(self, items: Iterable[Any]) -> Iterator[Any]:
+        for item in items:
+            self.tick()
+            yield item
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        """Every loop counts its turns, every `~` its characters."""
+        tree = super()._parse(source, name, filename)
+        for loop in list(tree.find_all(nodes.For)):
+            loop.iter = nodes.Filter(loop.iter, "_counted", [], [], None, None, lineno=loop.lineno)
+        return tree
+
+    def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
+        self.tick()
+        if isinstance(getattr(called, "__self__", None), str) and called.__name__ in _GROWING:
+            raise Limit(f"the method `{called.__name__}` of a text; the filters join, replace, center and indent are bounded")
+        return super().call(context, called, *args, **kwargs)
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        self.tick()
+        if operator == "**" and not (abs(left) < 10**6 and abs(right) <= 64):
+            raise Limit("a power that is too big")
+        if operator == "*":
+            for one, other in ((left, right), (right, left)):
+                if isinstance(one, (str, list, tuple)) and isinstance(other, int):
+                    _fits(len(one) * other)
+        if operator == "+" and isinstance(left, (str, list, tuple)):
+            _fits(len(left))
+        if operator == "%" and isinstance(left, str) and _BIG_FORMAT.search(left):
+            raise Limit("a width that is too big")
+        return super().call_binop(context, operator, left, right)
+
+
+def _joined(parts: Iterable[Any]) -> str:
+    texts = [str(part) for part in parts]
+    _fits(sum(map(len, texts)))
+    return "".join(texts)
+
+
+def _fits(size: int) -> None:
+    if size > MAX_TEXT:
+        raise Limit(f"a value of more than {MAX_TEXT:,} characters")
+
+
+def _bounded(name: str, filtered: Any) -> Any:
+    """A filter that can't make a huge text: from big numbers, by joining or replacing, or step by step."""
+
+    def bounded(*args: Any, **kwargs: Any) -> Any:
+        values = [*args, *kwargs.values()]
+        for value in values:
+            if (type(value) is int and abs(value) > 10_000 and name in _WIDE) or (
+                name == "format" and isinstance(value, str) and _BIG_FORMAT.search(value)
+            ):
+                raise Limit("a width that is too big")
+        if name == "join":
+            args = tuple(list(value) if _is_items(value) else value for value in args)
+            glue = max((len(value) for value in values if isinstance(value, str)), default=0)
+            _fits(sum(len(str(item)) + glue for value in args if isinstance(value, list) for item in value))
+        elif name == "replace":
+            texts = [len(value) for value in values if isinstance(value, str)]
+            if len(texts) == 3 and texts[2] > texts[1]:
+                _fits((texts[0] // max(texts[1], 1) + 1) * texts[2])
+        result = filtered(*args, **kwargs)
+        if isinstance(result, str):
+            _fits(len(result))
+        return result
+
+    if hasattr(filtered, "jinja_pass_arg"):
+        bounded.jinja_pass_arg = filtered.jinja_pass_arg  # type: ignore[attr-defined]
+    return bounded
+
+
+def _is_items(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) or (isinstance(value, Iterator) and not isinstance(value, str))
+
+
+class Templates:
+    """Compiled templates by their text, for one reading of a repository."""
+
+    def __init__(self) -> None:
+        self._environment = _Environment()
+        self._compiled: dict[str, Any] = {}
+
+    def render(self, text: str, *, host: Host | None, variables: State) -> str:
+        """`text` with `vars`, `labels` and `host` filled in. Raises Failure."""
+        template = self._compiled.get(text) or self._compile(text)
+        if isinstance(template, Failure):
+            raise template
+        labels: Mapping[str, str] = host.labels if host else {}
+        view = HostView(host.name, host.address, host.port, host.user) if host else HostView("", "", 22, "root")
+        self._environment.steps = 0
+        parts: list[str] = []
+        size = 0
+        try:
+            for part in template.generate(vars=variables, labels=labels, host=view):
+                size += len(part)
+                if size > MAX_TEXT:
+                    raise Limit(f"more than {MAX_TEXT:,} characters")
+                parts.append(part)
+        except Exception as error:
+            raise _failure(error, variables, labels) from None
+        return "".join(parts)
+
+    def _compile(self, text: str) -> Any:
+        try:
+            found: Any = self._environment.from_string(_wrap_concat(self._environment, text))
+        except TemplateSyntaxError as error:
+            found = Failure(code="template-syntax", message=_plain(error.message or "it can't be read"), line=error.lineno)
+        except (RecursionError, MemoryError):
+            found = Failure(code="template-limit", message="it nests too deeply")
+        except (TemplateError, SyntaxError, ValueError) as error:
+            found = Failure(code="template-syntax", message=_plain(str(error)))
+        self._compiled[text] = found
+        return found
+
+
+def _wrap_concat(environment: _Environment, text: str) -> nodes.Template:
+    tree = environment._parse(text, None, _FILE)
+    for parent in [tree, *tree.find_all(nodes.Node)]:
+        for name, value in list(parent.iter_fields()):
+            if isinstance(value, nodes.Concat):
+                setattr(parent, name, _counted_concat(value))
+            elif isinstance(value, list):
+                setattr(parent, name, [_counted_concat(item) if isinstance(item, nodes.Concat) else item for item in value])
+    tree.set_environment(environment)
+    return tree
+
+
+def _counted_concat(concat: nodes.Concat) -> nodes.Filter:
+    return nodes.Filter(nodes.List(concat.nodes, lineno=concat.lineno), "_joined", [], [], None, None, lineno=concat.lineno)
+
+
+def _plain(text: str) -> str:
+    return text.rstrip(".").replace("'", "`")
+
+
+def _failure(error: Exception, variables: State, labels: Mapping[str, str]) -> Failure:
+    line = next((frame.lineno for frame, _ in _frames(error) if frame.filename == _FILE), 1) or 1
+    if isinstance(error, UndefinedError):
+        said = str(error)
+        found = _NAME.search(said)
+        word = (found.group(1) or found.group(2)) if found else ""
+        if found and found.group(1):
+            return Failure(code="undefined-variable", message=f"`{word}` is not defined; a template sees `vars`, `labels` and `host`",
+                           line=line, word=word, known=("vars", "labels", "host"))  # fmt: skip
+        known = tuple(sorted({*variables, *labels}))
+        return Failure(code="undefined-variable", message=f"`{word}` is not defined" if word else _plain(said), line=line, word=word, known=known)
+    if isinstance(error, (Limit, SecurityError, RecursionError, MemoryError, OverflowError)):
+        why = "it nests too deeply" if isinstance(error, RecursionError) else _plain(str(error)) or "it needs too much memory"
+        return Failure(code="template-limit", message=f"the sandbox refuses this: {why}", line=line)
+    return Failure(code="template-syntax", message=f"this fails: {_plain(str(error)) or type(error).__name__}", line=line)
+
+
+def _frames(error: Exception) -> Iterator[tuple[traceback.FrameSummary, int]]:
+    """The frames of an error, innermost first."""
+    summary = traceback.extract_tb(error.__traceback__)
+    for index, frame in enumerate(reversed(summary)):
+        yield frame, index
