@@ -11,13 +11,15 @@ Only errors refuse. A commit that a guard would stop lands and waits; the fleet 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from .core.problem import Problem, Refused
+from .core.problem import Problem, Refused, in_order
 from .ports import Files
 from .repo import GitRepo
-from .repo.hooks import Pushed
+from .repo.hooks import Pushed, options, own_repo, pushed
 from .tell import remote
 
 KNOWN_OPTIONS = ("plan", "wait")
@@ -44,10 +46,10 @@ Say = Callable[[str], None]
 
 
 def pre_receive(
-    repo: GitRepo, pushes: Sequence[Pushed], options: Sequence[str], *, check: Check, plan: PlanLines, say: Say
+    repo: GitRepo, pushes: Sequence[Pushed], asked: Sequence[str], *, check: Check, plan: PlanLines, say: Say
 ) -> bool:
     """True when the push may land. `check` gives a commit's problems, `plan` the lines of its plan; `say` is one line."""
-    _say_unknown(options, say)
+    _say_unknown(asked, say)
     allowed = True
     for push in pushes:
         if not push.branch:
@@ -59,11 +61,11 @@ def pre_receive(
             _say(say, "hint: to follow another branch: trueup serve --branch NAME")
             allowed = False
         else:
-            allowed = _followed(repo, push, options, check, plan, say) and allowed
+            allowed = _followed(repo, push, asked, check, plan, say) and allowed
     return allowed
 
 
-def _followed(repo: GitRepo, push: Pushed, options: Sequence[str], check: Check, plan: PlanLines, say: Say) -> bool:
+def _followed(repo: GitRepo, push: Pushed, asked: Sequence[str], check: Check, plan: PlanLines, say: Say) -> bool:
     try:
         files = repo.files(push.new)
         found = checked(files, check)
@@ -76,7 +78,7 @@ def _followed(repo: GitRepo, push: Pushed, options: Sequence[str], check: Check,
         return False
     if push.old and not _is_before(repo, push):
         _say(say, f"warning: a force-push: {push.old[:7]} is not before {push.new[:7]}")
-    if "plan" in options:
+    if "plan" in asked:
         try:
             _say_all(say, plan(files))
         except Refused as refused:
@@ -102,7 +104,7 @@ def _other_branch(repo: GitRepo, push: Pushed, check: Check, say: Say) -> None:
     more = len(errors) - OTHER_BRANCHES
     if more > 0:
         _say(say, f"  and {more:,} more: trueup check --rev {push.branch}")
-    _say(say, f"warning: {push.branch} would be refused on {repo.branch}; as another branch it is let in")
+    _say(say, f"warning: {push.branch} is let in; on {repo.branch} it would be refused")
 
 
 def checked(files: Files, check: Check) -> Checked:
@@ -123,7 +125,7 @@ def _is_before(repo: GitRepo, push: Pushed) -> bool:
 
 
 def post_receive(
-    branch: str, pushes: Sequence[Pushed], options: Sequence[str], *, watch: Callable[[str], Iterator[str]], say: Say
+    branch: str, pushes: Sequence[Pushed], asked: Sequence[str], *, watch: Callable[[str], Iterator[str]], say: Say
 ) -> None:
     """Say what becomes of the followed branch. `watch(commit)` gives lines until the verdict, and raises Refused
     when no daemon answers."""
@@ -131,7 +133,7 @@ def post_receive(
     if not landed:
         return
     commit = landed[-1].new
-    if "wait" not in options:
+    if "wait" not in asked:
         _say(say, f"trueup: accepted {commit[:7]}; to follow it: trueup wait {commit[:7]}")
         return
     _say(say, "trueup: accepted. Ctrl-C stops the watching, not the roll-out")
@@ -143,8 +145,8 @@ def post_receive(
         _say(say, "hint: the push has landed; trueup serve rolls it out when it runs")
 
 
-def _say_unknown(options: Sequence[str], say: Say) -> None:
-    for option in options:
+def _say_unknown(asked: Sequence[str], say: Say) -> None:
+    for option in asked:
         if option not in KNOWN_OPTIONS:
             _say(say, f"warning: push option {option!r} is not one of trueup's ({', '.join(KNOWN_OPTIONS)})")
 
@@ -158,4 +160,69 @@ def _say_all(say: Say, lines: Iterable[str]) -> None:
         say(line)
 
 
-__all__ = ["Checked", "checked", "post_receive", "pre_receive"]
+# ---------------------------------------------------------------- the hook's own process
+
+
+def hook(name: str, environ: Mapping[str, str], lines: Iterable[str], folder: Path, say: Say) -> bool:
+    """What a hook of a bare repository does; False when the push is to be refused. `lines` are its standard input.
+
+    Nothing of a fault of trueup's own lets a push in that was not checked; nothing of it fails a push that has landed.
+    """
+    pushes, asked = pushed(lines), options(environ)
+    try:
+        repo = own_repo(environ, folder)
+        if name == "post-receive":
+            post_receive(repo.branch, pushes, asked, watch=_watch(environ), say=say)
+            return True
+        judge = _Judge(environ)
+        return pre_receive(repo, pushes, asked, check=judge.check, plan=judge.plan, say=say)
+    except Refused as refused:
+        _say_all(say, remote.problem_lines(refused.problems))
+        return name == "post-receive"
+
+
+class _Judge:
+    """Checks and plans in this process; the manifests of a push are read once."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        from . import settings
+        from .manifests.kinds import load_kinds
+        from .secrets import FleetKey, Sealer
+
+        self._settings = settings.load(environ)
+        self._kinds = load_kinds()
+        # Who pushes can't read the fleet's key, and need not: secrets are then not compared, and the plan says so.
+        self._sealer = Sealer(FleetKey.read(self._settings.fleet_key_file))
+        self._parsed: dict[str, Any] = {}
+        self._read: dict[str, Any] = {}
+
+    def check(self, files: Files) -> tuple[Problem, ...]:
+        return in_order(self._reading(files).problems)
+
+    def plan(self, files: Files) -> Iterator[str]:
+        from . import planning
+
+        desired = self._reading(files).desired
+        if desired is not None:
+            yield from remote.plan(self._kinds, planning.plan_of(self._settings, self._kinds, desired, None))
+
+    def _reading(self, files: Files) -> Any:
+        from . import manifests
+
+        commit = files.commit.id
+        if commit not in self._read:
+            self._read[commit] = manifests.read(files, self._kinds, self._sealer.seal, cache=self._parsed)
+        return self._read[commit]
+
+
+def _watch(environ: Mapping[str, str]) -> Callable[[str], Iterator[str]]:
+    def watch(commit: str) -> Iterator[str]:
+        from . import door, settings
+        from .tell.remote_wait import Follow
+
+        yield from Follow().lines(door.stream(settings.load(environ), "wait", {"commit": commit}))
+
+    return watch
+
+
+__all__ = ["Checked", "checked", "hook", "post_receive", "pre_receive"]

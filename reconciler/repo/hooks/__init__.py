@@ -5,6 +5,6 @@ lines of shell: they call `trueup hook`, so that an upgrade of trueup is an upgr
 """
 
 from .bare import make_bare
-from .receive import NO_COMMIT, Pushed, options, pushed
+from .receive import NO_COMMIT, Pushed, options, own_repo, pushed
 
-__all__ = ["NO_COMMIT", "Pushed", "make_bare", "options", "pushed"]
+__all__ = ["NO_COMMIT", "Pushed", "make_bare", "options", "own_repo", "pushed"]
