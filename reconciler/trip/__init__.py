@@ -1,0 +1,70 @@
+"""Visits to hosts: ops and probes out, outcomes and readings back. The only home of Ansible.
+
+__init__   AnsibleTrip, the door            ssh        the way in to a host, and who vouches for its key
+batch      one trip a host (the default)    wire       what travels, and what may come back
+plain      the exported playbook            bundler    code that travels
+run        one run of ansible_runner        troubles   every way in which a visit can fail
+forget     a host leaves the fleet          host/      what runs on a host        collection/  what Ansible loads
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from ..core.kind import Kinds
+from ..core.model import Host, Report, Visit
+from ..ports import Opener
+from ..settings import Settings
+from . import ssh
+from .batch import Batch, Pythons, kind_ops
+from .bundler import Bundler
+
+KINDS_FOLDER = Path(__file__).parent.parent / "kinds"
+
+
+class AnsibleTrip:
+    """Implements ports.Trip."""
+
+    def __init__(self, kinds: Kinds, settings: Settings, opener: Opener) -> None:
+        self.kinds = kinds
+        self.settings = settings
+        self.opener = opener
+
+    @cached_property
+    def batch(self) -> Batch:
+        cache = self.settings.state_dir / "bundles"
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        bundler = Bundler(cache, self.kinds.probes, kind_ops(self.kinds.by_name, KINDS_FOLDER))
+        pythons = Pythons(self.settings.state_dir / "pythons.json")
+        return Batch(kinds=self.kinds, settings=self.settings, opener=self.opener, bundler=bundler, pythons=pythons)
+
+    def go(
+        self, visits: Sequence[Visit], on_report: Callable[[Report], None], on_event: Callable[[str, str], None]
+    ) -> None:
+        """Make all visits; see ports.Trip."""
+        self.batch.go(visits, on_report, on_event)
+
+    def read_own(self, hosts: Iterable[Host]) -> dict[str, Report]:
+        """Host name → a report with the host's own file, and no readings."""
+        found: dict[str, Report] = {}
+        self.batch.go(
+            [Visit(host=host) for host in hosts],
+            lambda report: found.__setitem__(report.host, report),
+            lambda host, words: None,
+        )
+        return found
+
+    def close(self) -> None:
+        """End the connections that were kept for the next visit."""
+        try:
+            folder = ssh.control_folder(self.settings)
+        except (OSError, ssh.BadAddress):
+            return
+        for socket in folder.iterdir():
+            subprocess.run(
+                ["ssh", "-F", "/dev/null", "-o", f"ControlPath={socket}", "-O", "exit", "any"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10,
+            )  # fmt: skip

@@ -1,0 +1,234 @@
+"""Strategy `batch`: one trip a host carries probes, ops and everything they need, and brings one answer back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..core.kind import Kinds
+from ..core.model import Json, Report, Trouble, Visit
+from ..ports import Opener
+from ..settings import Settings
+from . import run, ssh, troubles, wire
+from .bundler import Bundler, CannotBundle, boot
+
+OnReport = Callable[[Report], None]
+OnWords = Callable[[str, str], None]
+
+PLAY = json.dumps(
+    [
+        {
+            "name": "Visit",
+            "hosts": "all",
+            "gather_facts": False,
+            "tasks": [{"name": "Visit", "trueup.host.visit": {"order": "{{ trueup_order }}"}}],
+        }
+    ]
+)
+
+
+class Pythons:
+    """Which Python each host has, from its last answer: its magic number decides what code it is sent."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            self._known = {str(host): str(magic) for host, magic in known.items()}
+        except (OSError, ValueError, AttributeError):
+            self._known = {}
+        self._dirty = False
+
+    def of(self, host: str) -> str:
+        return self._known.get(host, "")
+
+    def learn(self, host: str, magic: Json) -> None:
+        if isinstance(magic, str) and 0 < len(magic) <= 16 and magic.isalnum() and self._known.get(host) != magic:
+            self._known[host] = magic
+            self._dirty = True
+
+    def save(self) -> None:
+        if self._dirty:
+            part = self._path.with_suffix(".part")
+            part.write_text(json.dumps(self._known, sort_keys=True), encoding="utf-8")
+            part.rename(self._path)
+            self._dirty = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    kinds: Kinds
+    settings: Settings
+    opener: Opener
+    bundler: Bundler
+    pythons: Pythons
+
+    def go(self, visits: Sequence[Visit], on_report: OnReport, on_words: OnWords, *, forget: bool = False) -> None:
+        """All visits in one run. `on_report` once for each host, as it ends."""
+        if visits:
+            with run.folder(self.settings) as at:
+                _Run(self, at, visits, on_report, on_words, forget).go()
+
+
+class _Run:
+    """One run under way."""
+
+    def __init__(
+        self, batch: Batch, at: Path, visits: Sequence[Visit], on_report: OnReport, on_words: OnWords, forget: bool
+    ) -> None:
+        self.batch, self.at, self.visits, self.forget = batch, at, visits, forget
+        self.on_report, self.on_words = on_report, on_words
+        self.settings = batch.settings
+        self.memory = run.MemoryFile("orders")
+        self.orders: dict[str, wire.Order] = {}
+        """By the name in Ansible's inventory, `h1`, so that no host's name can mean anything to Ansible."""
+        self.started = time.time()
+        self.begun: dict[str, float] = {}
+        self.open: set[str] = set()
+
+    def go(self) -> None:
+        try:
+            password = self._password()
+            inventory = {} if password is None else self._inventory()
+            self.open = set(inventory)
+            said = ""
+            if inventory:
+                said = run.play(self.at, self.settings, PLAY, inventory, self._event, password=password or "")
+            for alias in sorted(self.open):
+                self._end(alias, troubles.trouble("runner", self.orders[alias].visit.host, said.strip()[-300:]))
+        finally:
+            self.memory.close()
+            self.batch.pythons.save()
+
+    def _password(self) -> str | None:
+        if not any(visit.host.become for visit in self.visits):
+            return ""
+        try:
+            return run.become_password(self.settings)
+        except (OSError, ValueError) as error:
+            for visit in self.visits:
+                trouble = troubles.trouble("become-password", visit.host, str(error))
+                self.on_report(self._report(visit, trouble=trouble))
+            return None
+
+    # ---- making ready
+
+    def _inventory(self) -> dict[str, dict[str, Json]]:
+        """Every host's variables; who can't be made ready is reported and left out."""
+        ways_folder = self.at / "ssh"
+        ways_folder.mkdir(mode=0o700)
+        strict = ssh.strict_run(self.settings, (bool(visit.machine_id) for visit in self.visits))
+        ways = ssh.Ways(self.settings, ways_folder, strict)
+        program = boot()
+        head = self.memory.add(b"%d\n" % len(program) + program)
+        inventory: dict[str, dict[str, Json]] = {}
+        for number, visit in enumerate(self.visits, 1):
+            alias = f"h{number}"
+            try:
+                inventory[alias] = self._host(alias, visit, ways, head)
+            except ssh.BadAddress as error:
+                self.on_report(self._report(visit, trouble=troubles.trouble("bad-address", visit.host, str(error))))
+            except (CannotBundle, OSError) as error:
+                self.on_report(self._report(visit, trouble=troubles.trouble("runner", visit.host, str(error))))
+        return inventory
+
+    def _host(self, alias: str, visit: Visit, ways: ssh.Ways, head: tuple[str, int, int]) -> dict[str, Json]:
+        batch, host = self.batch, visit.host
+        args = ways.args(host, bool(visit.machine_id))
+        order = wire.order(
+            visit, batch.kinds, self.settings, batch.opener, batch.bundler.core_version, forget=self.forget
+        )
+        kinds = frozenset(look.key.kind for look in visit.looks)
+        bundle = batch.bundler.bundle(order.modules, kinds, batch.pythons.of(host.name))
+        sizes = self.memory.add(b"%d %d %d\n" % (bundle.index, bundle.blob, len(order.payload)))
+        payload = self.memory.add(order.payload)
+        path = self.at / f"{alias}.order"
+        path.write_text(
+            json.dumps(
+                {
+                    "command": wire.COMMAND,
+                    "parts": [head, sizes, (str(bundle.path), bundle.offset, bundle.index + bundle.blob), payload],
+                    "answer": str(self.at / f"{alias}.answer"),
+                    "limit": self.settings.visit_limit,
+                }
+            ),
+            encoding="utf-8",
+        )
+        self.orders[alias] = order
+        become = {"ansible_become": True, "ansible_become_method": "sudo", "ansible_become_user": host.become_user}
+        return {
+            "ansible_host": host.name,
+            "ansible_ssh_args": args,
+            "trueup_order": str(path),
+            **(become if host.become else {}),
+        }
+
+    # ---- hearing
+
+    def _event(self, event: run.Event) -> None:
+        data = event.get("event_data") or {}
+        alias = data.get("host")
+        if alias not in self.open:
+            return
+        visit = self.orders[alias].visit
+        match event.get("event"):
+            case "runner_on_start":
+                self.begun[alias] = time.time()
+                self.on_words(visit.host.name, f"{len(visit.changes)} changes" if visit.changes else "looking")
+            case "runner_on_ok" | "runner_on_failed" | "runner_on_unreachable":
+                self._heard(alias, data.get("res") or {})
+
+    def _heard(self, alias: str, res: Mapping[str, Json]) -> None:
+        order, host = self.orders[alias], self.orders[alias].visit.host
+        connect, limit = self.settings.connect_timeout, self.settings.visit_limit
+        path = self.at / f"{alias}.answer"
+        try:
+            answer = wire.unframe(path.read_text(encoding="ascii", errors="replace"), order.mark)
+            report = wire.report(order.visit, answer, time.time(), connect)
+            self.batch.pythons.learn(host.name, answer.get("magic"))
+        except (OSError, wire.BadAnswer) as error:
+            said = str(res.get("msg") or "")
+            if res.get("hung"):
+                trouble = troubles.trouble("hang", host, "", connect, limit)
+            elif res.get("rc") == 0:
+                trouble = troubles.trouble("bad-answer", host, str(error), connect)
+            elif res.get("rc") == 98:
+                trouble = troubles.trouble("closed", host, "while it was sent", connect)
+            else:
+                trouble = troubles.told(said, host, connect, limit)
+            self._end(alias, trouble)
+            return
+        finally:
+            path.unlink(missing_ok=True)
+        self._end(alias, report=report)
+
+    def _end(self, alias: str, trouble: Trouble | None = None, report: Report | None = None) -> None:
+        self.open.discard(alias)
+        self.on_report(self._report(self.orders[alias].visit, trouble, report, self.begun.get(alias)))
+
+    def _report(
+        self,
+        visit: Visit,
+        trouble: Trouble | None = None,
+        report: Report | None = None,
+        started: float | None = None,
+    ) -> Report:
+        if report is None:
+            report = Report(host=visit.host.name, trouble=trouble)
+        told = report.trouble
+        if told is not None and troubles.BY_CODE[told.code].sent and not report.outcomes:
+            report = replace(report, outcomes=wire.lost(visit, told.why))
+        return replace(report, started=started or self.started, ended=time.time())
+
+
+def kind_ops(kinds: Iterable[str], folder: Path) -> dict[str, str]:
+    """Folder of a kind → source of its op.py, for the kinds that have one."""
+    found = {}
+    for kind in kinds:
+        path = folder / kind.lower() / "op.py"
+        if path.exists():
+            found[kind.lower()] = path.read_text(encoding="utf-8")
+    return found

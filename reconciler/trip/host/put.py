@@ -1,0 +1,459 @@
+"""trueup.host.put: make a path be a file, a directory, a link, or nothing.
+
+Never through a symlink: each folder on the way is opened by itself (openat with O_NOFOLLOW), and all that follows
+happens relative to that folder, so that nobody who may write there can lead a write elsewhere. Content appears
+atomically, by rename. Not fsynced: after a power cut a lost write is drift, and heals.
+
+Arguments: path; state: file (default) | directory | link | absent; content: text, or {"base64": …}; target (of a
+link); owner, group (names or numbers); mode ("0644"); parents: make missing folders (0755, root); validate: a command
+with %s, run on the new content before it goes live; keep_backup: keep once what is overwritten; run_as: write as
+that user, for files inside homes. What is left out is not touched; new files are 0644, new folders 0755.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import grp
+import json
+import os
+import pwd
+import shlex
+import stat
+import subprocess
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+BACKUP = "/var/lib/trueup/backup"
+SCRATCH = "/var/lib/trueup/tmp"
+Result = Dict[str, Any]
+
+
+class Refused(Exception):
+    """What was asked can't be done here; the text is for people."""
+
+
+def run(args: Dict[str, Any]) -> Result:
+    """Gives {"changed", "failed", "msg"}; never raises for what it finds on the host."""
+    try:
+        if args.get("run_as") and os.geteuid() == 0:
+            return _as_user(str(args["run_as"]), args)
+        return _put(args)
+    except Refused as error:
+        return {"changed": False, "failed": True, "msg": str(error)}
+    except OSError as error:
+        return {"changed": False, "failed": True, "msg": _words(error, str(args.get("path", "")))}
+
+
+def _put(args: Dict[str, Any]) -> Result:
+    path = str(args["path"])
+    if not path.startswith("/") or os.path.normpath(path) != path or path == "/":
+        raise Refused("%s is not an absolute, normal path" % path)
+    state = args.get("state") or "file"
+    act: Dict[str, Callable[[int, str, Dict[str, Any]], bool]] = {
+        "file": _file,
+        "directory": _directory,
+        "link": _link,
+        "absent": _absent,
+    }
+    if state not in act:
+        raise Refused("state %s is not known" % state)
+    try:
+        folder, made = _open_folder(os.path.dirname(path), bool(args.get("parents")) and state != "absent")
+    except FileNotFoundError:
+        if state == "absent":
+            return {"changed": False, "failed": False, "msg": ""}
+        raise Refused("%s does not exist; parents: true makes it" % os.path.dirname(path)) from None
+    try:
+        changed = act[state](folder, os.path.basename(path), args)
+        return {"changed": changed or made, "failed": False, "msg": ""}
+    finally:
+        os.close(folder)
+
+
+# ---------------------------------------------------------------- the way there
+
+
+def _open_folder(path: str, make: bool) -> Tuple[int, bool]:
+    """A descriptor of the folder, and whether parts of it were made. FileNotFoundError when it is missing."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    at = os.open("/", flags)
+    made = False
+    gone = ""
+    try:
+        for part in [part for part in path.split("/") if part]:
+            gone += "/" + part
+            try:
+                inner = os.open(part, flags, dir_fd=at)
+            except FileNotFoundError:
+                if not make:
+                    raise
+                os.mkdir(part, 0o755, dir_fd=at)
+                inner = os.open(part, flags, dir_fd=at)
+                os.fchmod(inner, 0o755)
+                made = True
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                    raise
+                if stat.S_ISLNK(os.stat(part, dir_fd=at, follow_symlinks=False).st_mode):
+                    real = os.path.realpath(gone)
+                    raise Refused("%s is a symlink (to %s), nothing is written through it" % (gone, real)) from None
+                raise Refused("%s is not a directory" % gone) from None
+            os.close(at)
+            at = inner
+        return at, made
+    except BaseException:
+        os.close(at)
+        raise
+
+
+def _lstat(folder: int, name: str) -> Optional[os.stat_result]:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+# ---------------------------------------------------------------- files
+
+
+def _file(folder: int, name: str, args: Dict[str, Any]) -> bool:
+    path = str(args["path"])
+    there = _lstat(folder, name)
+    if there is not None and stat.S_ISDIR(there.st_mode):
+        raise Refused("%s is a directory" % path)
+    if there is not None and not stat.S_ISREG(there.st_mode) and not stat.S_ISLNK(there.st_mode):
+        raise Refused("%s is neither a file nor a link" % path)
+    regular = there is not None and stat.S_ISREG(there.st_mode)
+    content = _content(args)
+    old = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder) if regular else -1
+    try:
+        if old >= 0:
+            there = os.fstat(old)
+            if not stat.S_ISREG(there.st_mode):
+                raise Refused("%s changed while it was looked at" % path)
+        else:
+            there = None
+        uid, gid, mode = _wanted(args, there, 0o644)
+        same = old >= 0 and (content is None or _same(old, content))
+        # A second name for the same file may stand anywhere (a hard link in a home): then its owner and mode
+        # are not ours to change, and a file of our own takes this name.
+        shared = there is not None and there.st_nlink > 1
+        if same and there is not None and not shared:
+            return _settle(old, there, uid, gid, mode)
+        if same and there is not None and (there.st_uid, there.st_gid, stat.S_IMODE(there.st_mode)) == (uid, gid, mode):
+            return False
+        if content is None:
+            content = _read(old) if old >= 0 else b""
+        if args.get("validate"):
+            _validate(str(args["validate"]), content, mode)
+        if args.get("keep_backup") and not same and old >= 0:
+            keep_backup(old, path)
+        _write(folder, name, content, uid, gid, mode, old)
+        return True
+    finally:
+        if old >= 0:
+            os.close(old)
+
+
+def _content(args: Dict[str, Any]) -> Optional[bytes]:
+    content = args.get("content")
+    if content is None:
+        return None
+    if isinstance(content, dict):
+        return base64.b64decode(content["base64"])
+    return str(content).encode("utf-8")
+
+
+def _same(fd: int, content: bytes) -> bool:
+    if os.fstat(fd).st_size != len(content):
+        return False
+    return _read(fd) == content
+
+
+def _read(fd: int) -> bytes:
+    os.lseek(fd, 0, os.SEEK_SET)
+    chunks: List[bytes] = []
+    while True:
+        chunk = os.read(fd, 1 << 20)
+        if not chunk:
+            return b"".join(chunks)
+        chunks.append(chunk)
+
+
+def _write(folder: int, name: str, content: bytes, uid: int, gid: int, mode: int, like: int) -> None:
+    part = _part(name)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(part, flags, 0o600, dir_fd=folder)
+    try:
+        try:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(fd, view) :]
+            if like >= 0:
+                _copy_labels(like, fd)
+            if (uid, gid) != (os.geteuid(), os.fstat(fd).st_gid):
+                os.fchown(fd, uid, gid)
+            os.fchmod(fd, mode)
+        finally:
+            os.close(fd)
+        os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        _forget(folder, part)
+        raise
+
+
+def _copy_labels(old: int, new: int) -> None:
+    """Security labels and ACLs of the file that is replaced; best effort, as not all file systems have them."""
+    try:
+        for label in os.listxattr(old):
+            if label == "security.selinux" or label.startswith("system.posix_acl"):
+                os.setxattr(new, label, os.getxattr(old, label))
+    except OSError:
+        pass
+
+
+def _part(name: str) -> str:
+    """Hidden, and with a name that cron, sudo and run-parts skip (they skip names with a dot)."""
+    return ".%s.trueup-%d" % (name[:180], os.getpid())
+
+
+def _forget(folder: int, part: str) -> None:
+    try:
+        os.unlink(part, dir_fd=folder)
+    except OSError:
+        pass
+
+
+def _settle(fd: int, there: os.stat_result, uid: int, gid: int, mode: int) -> bool:
+    """Owner, then mode: chown takes setuid bits away."""
+    changed = False
+    if (there.st_uid, there.st_gid) != (uid, gid):
+        os.fchown(fd, uid, gid)
+        changed = True
+    if stat.S_IMODE(os.fstat(fd).st_mode) != mode:
+        os.fchmod(fd, mode)
+        changed = True
+    return changed
+
+
+def _wanted(args: Dict[str, Any], there: Optional[os.stat_result], default: int) -> Tuple[int, int, int]:
+    uid = there.st_uid if there is not None else os.geteuid()
+    gid = there.st_gid if there is not None else os.getegid()
+    mode = stat.S_IMODE(there.st_mode) if there is not None else default
+    if args.get("owner") is not None:
+        uid = _id(str(args["owner"]), lambda name: pwd.getpwnam(name).pw_uid, "user")
+    if args.get("group") is not None:
+        gid = _id(str(args["group"]), lambda name: grp.getgrnam(name).gr_gid, "group")
+    if args.get("mode") is not None:
+        try:
+            mode = int(str(args["mode"]), 8) & 0o7777
+        except ValueError:
+            raise Refused("mode %s is not octal" % args["mode"]) from None
+    return uid, gid, mode
+
+
+def _id(name: str, find: Callable[[str], int], what: str) -> int:
+    try:
+        return find(name)
+    except KeyError:
+        if name.isdigit():
+            return int(name)
+        raise Refused("there is no %s %s" % (what, name)) from None
+
+
+# ---------------------------------------------------------------- directories, links, nothing
+
+
+def _directory(folder: int, name: str, args: Dict[str, Any]) -> bool:
+    there = _lstat(folder, name)
+    if there is not None and not stat.S_ISDIR(there.st_mode):
+        what = "a symlink" if stat.S_ISLNK(there.st_mode) else "a file"
+        raise Refused("%s is %s, not a directory" % (args["path"], what))
+    uid, gid, mode = _wanted(args, there, 0o755)
+    if there is None:
+        os.mkdir(name, 0o700, dir_fd=folder)
+    fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        return _settle(fd, os.fstat(fd), uid, gid, mode) or there is None
+    finally:
+        os.close(fd)
+
+
+def _link(folder: int, name: str, args: Dict[str, Any]) -> bool:
+    there = _lstat(folder, name)
+    target = str(args["target"])
+    if there is not None and stat.S_ISDIR(there.st_mode):
+        raise Refused("%s is a directory" % args["path"])
+    right = there is not None and stat.S_ISLNK(there.st_mode) and os.readlink(name, dir_fd=folder) == target
+    uid, gid, _ = _wanted(args, there if right else None, 0)
+    if right and there is not None:
+        if (there.st_uid, there.st_gid) == (uid, gid):
+            return False
+        os.chown(name, uid, gid, dir_fd=folder, follow_symlinks=False)
+        return True
+    if args.get("keep_backup") and there is not None and stat.S_ISREG(there.st_mode):
+        old = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            keep_backup(old, str(args["path"]))
+        finally:
+            os.close(old)
+    part = _part(name)
+    os.symlink(target, part, dir_fd=folder)
+    try:
+        if (uid, gid) != (os.geteuid(), os.getegid()):
+            os.chown(part, uid, gid, dir_fd=folder, follow_symlinks=False)
+        os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        _forget(folder, part)
+        raise
+    return True
+
+
+def _absent(folder: int, name: str, args: Dict[str, Any]) -> bool:
+    there = _lstat(folder, name)
+    if there is None:
+        return False
+    if stat.S_ISDIR(there.st_mode):
+        try:
+            os.rmdir(name, dir_fd=folder)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                raise Refused("%s is not empty, so it stays" % args["path"]) from None
+            raise
+        return True
+    if args.get("keep_backup") and stat.S_ISREG(there.st_mode):
+        old = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            keep_backup(old, str(args["path"]))
+        finally:
+            os.close(old)
+    os.unlink(name, dir_fd=folder)
+    return True
+
+
+# ---------------------------------------------------------------- before something is lost, before it goes live
+
+
+def keep_backup(fd: int, path: str) -> None:
+    """Copy what is there to BACKUP, once: what was there before trueup came is what people will want back."""
+    os.makedirs(BACKUP, mode=0o700, exist_ok=True)
+    goal = os.path.join(BACKUP, path.replace("%", "%25").replace("/", "%2F")[:240])
+    if os.path.lexists(goal):
+        return
+    part = "%s.%d.part" % (goal, os.getpid())
+    out = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            os.lseek(fd, 0, os.SEEK_SET)
+            while True:
+                chunk = os.read(fd, 1 << 20)
+                if not chunk:
+                    break
+                view = memoryview(chunk)
+                while view:
+                    view = view[os.write(out, view) :]
+        finally:
+            os.close(out)
+        os.rename(part, goal)
+    except BaseException:
+        os.unlink(part)
+        raise
+
+
+def _validate(command: str, content: bytes, mode: int) -> None:
+    """Run `command` (no shell) with %s standing for a private copy of the content; Refused unless it exits 0."""
+    os.makedirs(SCRATCH, mode=0o700, exist_ok=True)
+    copy = os.path.join(SCRATCH, "check-%d" % os.getpid())
+    fd = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+        os.chmod(copy, mode & 0o700 | 0o400)
+        argv = [part.replace("%s", copy) for part in shlex.split(command)]
+        try:
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        except OSError as error:
+            raise Refused("validate: %s: %s" % (argv[0], error.strerror)) from None
+        if done.returncode:
+            said = done.stdout.decode("utf-8", "replace").replace(copy, "the new content").strip()[-600:]
+            raise Refused("validate: %s exited %d: %s" % (argv[0], done.returncode, said))
+    finally:
+        os.unlink(copy)
+
+
+def _words(error: OSError, path: str) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "no space left on %s" % mount_of(path)
+    if error.errno == errno.EROFS:
+        return "%s is on a read-only file system" % path
+    return "%s: %s" % (path, error.strerror or error)
+
+
+def mount_of(path: str) -> str:
+    """The mount point that `path` lies on."""
+    at = os.path.dirname(path) or "/"
+    while at != "/" and not os.path.ismount(at):
+        at = os.path.dirname(at)
+    return at
+
+
+# ---------------------------------------------------------------- as somebody else
+
+
+def _as_user(user: str, args: Dict[str, Any]) -> Result:
+    """Fork, become `user` for good, write with that user's rights only, and hand back the result."""
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise Refused("there is no user %s" % user) from None
+    if args.get("keep_backup"):
+        _backup_first(args)
+    rest = {key: value for key, value in args.items() if key not in ("run_as", "keep_backup", "owner")}
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.close(read_end)
+            os.initgroups(entry.pw_name, entry.pw_gid)
+            os.setgid(entry.pw_gid)
+            os.setuid(entry.pw_uid)
+            os.write(write_end, json.dumps(run(rest)).encode("utf-8"))
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(write_end)
+    said: List[bytes] = []
+    while True:
+        chunk = os.read(read_end, 65536)
+        if not chunk:
+            break
+        said.append(chunk)
+    os.close(read_end)
+    os.waitpid(pid, 0)
+    try:
+        result = json.loads(b"".join(said).decode("utf-8"))
+    except ValueError:
+        raise Refused("writing as %s ended without an answer" % user) from None
+    return dict(result) if isinstance(result, dict) else {"changed": False, "failed": True, "msg": "no answer"}
+
+
+def _backup_first(args: Dict[str, Any]) -> None:
+    try:
+        folder, _ = _open_folder(os.path.dirname(str(args["path"])), False)
+    except FileNotFoundError:
+        return
+    try:
+        name = os.path.basename(str(args["path"]))
+        there = _lstat(folder, name)
+        if there is None or not stat.S_ISREG(there.st_mode):
+            return
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
+        try:
+            content = _content(args)
+            if content is None or not _same(fd, content):
+                keep_backup(fd, str(args["path"]))
+        finally:
+            os.close(fd)
+    finally:
+        os.close(folder)

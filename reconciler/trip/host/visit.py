@@ -1,0 +1,323 @@
+"""One visit, on the host: read, do what differs, read again, remember; one JSON answer.
+
+The steps, in order:
+
+1. Is this the machine that is meant (machine-id)? Is nobody else at work here (lock), does nobody else hold it (lease)?
+2. Read what is to be changed. What is no longer as the plan saw it is `stale` and left alone; what is already as
+   the plan wants it is done.
+3. Write down what is about to be owned. Run the ops of each change, in order; a failure stops its dependents only.
+4. Read everything that was asked for, write the host's own file, answer.
+
+A visit without changes is a look: it writes nothing at all.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import sys
+import time
+from typing import Any, Dict, List, Optional, Tuple
+
+from . import ops
+from .limits import Limit, TimeUp
+from .own import OwnFile, Taken
+
+PROBE_LIMIT = 120.0
+"""Seconds that one kind's probe may take for all its requests."""
+LOCK_WAIT = 30.0
+Reading = Dict[str, Any]
+
+
+def visit(payload: Dict[str, Any], code: ops.Code) -> Dict[str, Any]:
+    """The answer to `payload`; see ../wire.py for both shapes. Never raises for what it finds here."""
+    try:
+        return Visit(payload, code).run()
+    except Taken as taken:
+        return _answer(trouble={"code": taken.code, "why": taken.why})
+    except OSError as error:
+        code_word = "disk-full" if error.errno == 28 else "host-error"
+        return _answer(trouble={"code": code_word, "why": "%s: %s" % (error.filename or "?", error.strerror)})
+
+
+def _answer(**more: Any) -> Dict[str, Any]:
+    return dict({"format": 1, "machineId": machine_id(), "facts": facts()}, **more)
+
+
+class Visit:
+    def __init__(self, payload: Dict[str, Any], code: ops.Code) -> None:
+        self.payload = payload
+        self.looks: List[List[Any]] = payload["looks"]
+        self.changes: List[Dict[str, Any]] = payload["changes"]
+        self.outcomes: List[Optional[Dict[str, Any]]] = [None] * len(self.changes)
+        self.runner = ops.Runner(code, str(payload.get("ansible", "")))
+        self.own = OwnFile(str(payload["fleet"]))
+        self.writes = bool(self.changes or payload["own"] or payload["disown"] or payload.get("forget"))
+        self.machine = machine_id()
+        self.extra: List[Dict[str, Any]] = []
+
+    def run(self) -> Dict[str, Any]:
+        meant = self.payload.get("machineId")
+        if meant and self.machine and meant != self.machine:
+            return _answer(trouble={"code": "reborn", "why": "its machine-id is %s, not %s" % (self.machine, meant)})
+        self.own.lock(LOCK_WAIT, create=self.writes)
+        if self.writes:
+            self.own.take_lease(str(self.payload["holder"]), float(self.payload["lease"]))
+            self.prepare()
+            for index in range(len(self.changes)):
+                self.outcomes[index] = self.change(index)
+            self.finish()
+        readings = self.read(list(range(len(self.looks))))
+        if self.writes:
+            self.remember(readings)
+        return _answer(
+            readings=readings,
+            outcomes=self.outcomes,
+            extra=self.extra,
+            owned=self.own.entries() if self.own.readable else None,
+            ownReadable=self.own.readable,
+        )
+
+    # ---- reading
+
+    def read(self, which: List[int]) -> List[Reading]:
+        """Readings of the looks `which`, in that order; each kind's probe is asked once."""
+        by_kind: Dict[str, List[int]] = {}
+        for index in which:
+            by_kind.setdefault(self.looks[index][0], []).append(index)
+        found: Dict[int, Reading] = {}
+        for kind in sorted(by_kind):
+            indexes = by_kind[kind]
+            answers = self.ask(kind, [self.request(index) for index in indexes])
+            found.update(zip(indexes, answers))
+        return [found[index] for index in which]
+
+    def request(self, index: int) -> Dict[str, Any]:
+        kind, name, request = self.looks[index]
+        if request.get("loaded") is True:
+            request = dict(request, loadedDigests=self.own.loaded.get("%s/%s" % (kind, name), {}))
+        return dict(request)
+
+    def ask(self, kind: str, requests: List[Dict[str, Any]]) -> List[Reading]:
+        try:
+            with Limit(PROBE_LIMIT):
+                answers = importlib.import_module("trueup_probe." + kind).probe(requests)
+            if len(answers) != len(requests):
+                raise ValueError("%d answers to %d requests" % (len(answers), len(requests)))
+            return list(answers)
+        except TimeUp:
+            why = "the probe took longer than %g s" % PROBE_LIMIT
+        except Exception as error:
+            why = "the probe failed: %s: %s" % (type(error).__name__, error)
+        return [{"unknown": why[:500]} for _ in requests]
+
+    # ---- doing
+
+    def prepare(self) -> None:
+        """Judge each change by a fresh reading, and write down what is about to happen before any of it does."""
+        self.before_owned = dict(self.own.owned)
+        self.before_due = dict(self.own.due)
+        looked = [change["look"] for change in self.changes if change["look"] is not None]
+        before = dict(zip(looked, self.read(looked)))
+        self.touched = {_ref(change) for change in self.changes}
+        for index, change in enumerate(self.changes):
+            if change.get("error"):
+                self.outcomes[index] = _outcome("failed", change["error"])
+            elif change["look"] is not None:
+                self.outcomes[index] = judge(change, before[change["look"]])
+        for change, outcome in zip(self.changes, self.outcomes):
+            if outcome is not None and outcome["result"] != "ok":
+                continue
+            if change["own"] is not None:
+                # Done already and not written down yet: a visit was cut off after its ops, and they made it.
+                self.own.note(change["kind"], change["name"], change["own"], pending=outcome is None)
+            if change.get("onChange") and outcome is None:
+                self.own.due[_ref(change)] = change["onChange"]
+        self.before_loaded = {key: dict(value) for key, value in self.own.loaded.items()}
+        self.mark_stale()
+        self.own.save(self.machine)
+
+    def mark_stale(self) -> None:
+        """What has been loaded and is about to change under it counts as not loaded from now on."""
+        moving = {_ref(c) for c, outcome in zip(self.changes, self.outcomes) if outcome is None}
+        for change in self.changes:
+            if change.get("loaded") is not None and _ref(change) in moving:
+                self.own.loaded.setdefault(_ref(change), {})
+                for ref in change["loaded"]:
+                    self.own.loaded[_ref(change)][ref] = ""
+        for refs in self.own.loaded.values():
+            for ref in refs:
+                if ref in moving:
+                    refs[ref] = ""
+
+    def change(self, index: int) -> Dict[str, Any]:
+        """Run one change, unless it has been judged already or what it depends on did not go well."""
+        change, known = self.changes[index], self.outcomes[index]
+        if known is not None:
+            return known
+        for other in change["after"]:
+            outcome = self.outcomes[other]
+            if outcome is None or outcome["result"] != "ok":
+                return _outcome("skipped", "%s comes first, and did not go well" % _ref(self.changes[other]))
+        started = time.monotonic()
+        any_changed = False
+        for op in change["ops"]:
+            changed, failed, message = self.runner.run(op)
+            any_changed = any_changed or changed
+            if failed:
+                return _outcome("failed", message, op, any_changed, time.monotonic() - started)
+        if not any_changed and _ref(change) not in self.before_due:
+            self.own.due.pop(_ref(change), None)
+        failure = self.on_change(_ref(change))
+        if change.get("loaded") is not None:
+            self.own.loaded[_ref(change)] = dict(change["loaded"])
+        if change.get("loaded") is not None or change.get("onChange"):
+            self.own.save(self.machine)
+        if failure:
+            return _outcome("failed", failure, {"title": "onChange"}, True, time.monotonic() - started)
+        return _outcome("ok", "", None, any_changed, time.monotonic() - started)
+
+    def on_change(self, ref: str) -> str:
+        """Run the command that is due after `ref` changed, once; gives what went wrong. It stays due until it went well."""
+        command = self.own.due.get(ref)
+        if command is None:
+            return ""
+        op = {"module": "trueup.host.command", "args": {"shell": command}, "limit": 300.0}
+        _, failed, message = self.runner.run(op)
+        if failed:
+            return "onChange: " + message
+        del self.own.due[ref]
+        return ""
+
+    def finish(self) -> None:
+        """What an earlier visit left due, and what was marked stale although nothing happened to it."""
+        for entry in self.payload["own"]:
+            ref = _ref(entry)
+            if ref in self.own.due and ref not in self.touched:
+                failure = self.on_change(ref)
+                if failure:
+                    outcome = dict(_outcome("failed", failure, {"title": "onChange"}, True))
+                    self.extra.append(dict(outcome, kind=entry["kind"], name=entry["name"]))
+        idle = {_ref(c) for c, o in zip(self.changes, self.outcomes) if o is not None and not o["changed"]}
+        for service, refs in self.own.loaded.items():
+            for ref in refs:
+                if ref in idle and refs[ref] == "":
+                    refs[ref] = self.before_loaded.get(service, {}).get(ref, "")
+        for change, known in zip(self.changes, self.outcomes):
+            if known is not None and known["result"] != "ok" and not known["changed"]:
+                self.own.due.pop(_ref(change), None)
+                if _ref(change) in self.before_due:
+                    self.own.due[_ref(change)] = self.before_due[_ref(change)]
+        ops.sweep()
+
+    def remember(self, readings: List[Reading]) -> None:
+        """Confirm what was written down, in the light of the reading after it."""
+        there = {(kind, name): reading for (kind, name, _), reading in zip(self.looks, readings)}
+        for change, outcome in zip(self.changes, self.outcomes):
+            key = (change["kind"], change["name"])
+            well = outcome is not None and outcome["result"] == "ok"
+            if change["own"] is None:
+                if well:
+                    self.own.note(key[0], key[1], None)
+            elif well:
+                self.own.note(key[0], key[1], change["own"])
+            elif self.own.owned.get(key, {}).get("pending"):
+                self.settle_pending(key, change, there.get(key))
+        for entry in self.payload["own"]:
+            self.own.note(entry["kind"], entry["name"], {k: v for k, v in entry.items() if k not in ("kind", "name")})
+        for kind, name in self.payload["disown"]:
+            self.own.note(kind, name, None)
+        if self.payload.get("forget") and all(o is not None and o["result"] == "ok" for o in self.outcomes):
+            self.own.remove()
+        else:
+            self.own.save(self.machine)
+
+    def settle_pending(self, key: Tuple[str, str], change: Dict[str, Any], reading: Optional[Reading]) -> None:
+        """A change that did not go well: what was owned before stays as it was, and a thing half made is ours."""
+        if key in self.before_owned:
+            self.own.owned[key] = self.before_owned[key]
+        elif reading is not None and "state" in reading and change["action"] in ("create", "replace"):
+            self.own.note(key[0], key[1], change["own"])
+        else:
+            self.own.owned.pop(key, None)
+
+
+def judge(change: Dict[str, Any], reading: Reading) -> Optional[Dict[str, Any]]:
+    """None: go on. Otherwise the outcome: stale, or done already."""
+    if "unknown" in reading:
+        return _outcome("stale", "it can't be read now: %s" % reading["unknown"])
+    if _canonical(reading) == _canonical(change["have"]):
+        return None
+    after = change["after_state"]
+    if after.get("absent") and reading.get("absent"):
+        return _outcome("ok", "done already")
+    if "state" in after and isinstance(reading.get("state"), dict):
+        state = reading["state"]
+        if all(
+            name in state and _canonical(state[name]) == _canonical(value) for name, value in after["state"].items()
+        ):
+            return _outcome("ok", "done already")
+    return _outcome("stale", "it has changed since it was looked at")
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _ref(entry: Dict[str, Any]) -> str:
+    return "%s/%s" % (entry["kind"], entry["name"])
+
+
+def _outcome(
+    result: str, message: str = "", op: Optional[Dict[str, Any]] = None, changed: bool = False, seconds: float = 0.0
+) -> Dict[str, Any]:
+    title = str(op.get("title") or op.get("module") or "") if op else ""
+    return {"result": result, "message": message, "op": title, "changed": changed, "seconds": round(seconds, 3)}
+
+
+# ---------------------------------------------------------------- the host
+
+
+def machine_id() -> str:
+    """From /etc/machine-id (machine-id(5)); empty when there is none."""
+    try:
+        with open("/etc/machine-id", encoding="ascii", errors="replace") as file:
+            return file.read(64).strip()
+    except OSError:
+        return ""
+
+
+def facts() -> Dict[str, Any]:
+    """Small, for the host's page; `clock` is this host's time in seconds since 1970."""
+    return {
+        "os": _os_name(),
+        "kernel": platform.release(),
+        "arch": platform.machine(),
+        "python": platform.python_version(),
+        "clock": time.time(),
+        "uptime": _uptime(),
+        "packageManager": ops.package_manager(),
+        "init": "systemd" if os.path.isdir("/run/systemd/system") else "other",
+        "executable": sys.executable,
+    }
+
+
+def _os_name() -> str:
+    try:
+        with open("/etc/os-release", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.startswith("PRETTY_NAME="):
+                    return line.partition("=")[2].strip().strip("\"'")[:100]
+    except OSError:
+        pass
+    return ""
+
+
+def _uptime() -> float:
+    try:
+        with open("/proc/uptime", encoding="ascii") as file:
+            return float(file.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0.0

@@ -1,0 +1,199 @@
+"""One run of Ansible over some hosts: a private folder for it, its own environment, its events.
+
+The only home of ansible_runner. Nothing secret is written to disk, put into arguments or into the environment: orders
+and sudo's password lie in memory files (memfd_create(2)), which end with this process, and go by their paths in /proc.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..core.model import Json
+from ..settings import Settings
+
+COLLECTION = Path(__file__).parent / "collection"
+Event = Mapping[str, Json]
+OnEvent = Callable[[Event], None]
+
+
+class MemoryFile:
+    """Bytes that other processes of the same user can read by path, while this process lives."""
+
+    def __init__(self, name: str) -> None:
+        self._fd = os.memfd_create(name, os.MFD_CLOEXEC)
+        os.fchmod(self._fd, stat.S_IRUSR | stat.S_IWUSR)  # else Ansible takes it for a program
+        self._size = 0
+
+    @property
+    def path(self) -> str:
+        return f"/proc/{os.getpid()}/fd/{self._fd}"
+
+    def add(self, data: bytes) -> tuple[str, int, int]:
+        """Append; gives path, offset and length."""
+        offset, view = self._size, memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+        self._size += len(data)
+        return self.path, offset, len(data)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+@contextmanager
+def folder(settings: Settings) -> Iterator[Path]:
+    """A private folder (0700) for one run, removed after it; those that a killed run left are removed first."""
+    runs = settings.state_dir / "runs"
+    runs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _sweep(runs)
+    path = Path(tempfile.mkdtemp(prefix="run-", dir=runs))
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield path
+    finally:
+        os.close(lock)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _sweep(runs: Path) -> None:
+    for left in runs.glob("run-*"):
+        try:
+            fd = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left, ignore_errors=True)
+        except OSError:
+            pass  # somebody's run is under way there
+        finally:
+            os.close(fd)
+
+
+def play(
+    at: Path,
+    settings: Settings,
+    playbook: str,
+    inventory: Mapping[str, Mapping[str, Json]],
+    on_event: OnEvent,
+    *,
+    password: str = "",
+    cancelled: Callable[[], bool] = lambda: False,
+) -> str:
+    """Run `playbook` (its text) over `inventory` (host → variables) in the folder `at`; events as they come.
+
+    Gives what Ansible printed when it did not run properly, empty when it did. Never raises for hosts.
+    """
+    from ansible_runner.interface import init_runner  # type: ignore[import-untyped]
+
+    (at / "project").mkdir(mode=0o700)
+    (at / "project" / "play.yml").write_text(playbook, encoding="utf-8")
+    (at / "inventory").mkdir(mode=0o700)
+    hosts = json.dumps({"all": {"hosts": inventory}})
+    _private(at / "inventory" / "hosts.json", hosts)
+    pass_file = MemoryFile("password") if password else None
+    words: list[str] = []
+    if pass_file is not None:
+        pass_file.add(password.encode())
+        words = ["--become-password-file", pass_file.path]
+
+    def heard(event: dict[str, Json]) -> bool:
+        on_event(event)
+        return False  # nothing of it is kept on disk
+
+    try:
+        runner = init_runner(
+            private_data_dir=str(at),
+            playbook="play.yml",
+            inventory=str(at / "inventory" / "hosts.json"),
+            cmdline=" ".join(words) or None,
+            envvars=environment(at, settings),
+            settings={"suppress_ansible_output": True},
+            quiet=True,
+            event_handler=heard,
+            cancel_callback=cancelled,
+            ident="run",
+        )
+        runner.config.env = _only_ours(runner.config.env, at, settings)
+        runner.run()
+        if runner.rc in (0, 2, 4):  # all well; some failed; some were unreachable
+            return ""
+        return (at / "artifacts" / "run" / "stdout").read_text(encoding="utf-8", errors="replace") or "it said nothing"
+    finally:
+        if pass_file is not None:
+            pass_file.close()
+
+
+def environment(at: Path, settings: Settings) -> dict[str, str]:
+    """Ansible's settings for a run, in place of any ansible.cfg."""
+    return {
+        "ANSIBLE_CONFIG": str(COLLECTION / "ansible.cfg"),
+        "ANSIBLE_HOME": str(at / "ansible"),
+        "ANSIBLE_LOCAL_TEMP": str(at / "tmp"),
+        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION),
+        "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False",
+        "ANSIBLE_INVENTORY_ENABLED": "yaml",
+        "ANSIBLE_FORKS": str(settings.forks),
+        "ANSIBLE_TIMEOUT": str(max(1, round(settings.connect_timeout))),
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_PIPELINING": "True",
+        "ANSIBLE_SSH_RETRIES": "0",
+        "ANSIBLE_GATHERING": "explicit",
+        "ANSIBLE_DEPRECATION_WARNINGS": "False",
+        "ANSIBLE_NOCOLOR": "1",
+    }
+
+
+def _only_ours(env: Mapping[str, str], at: Path, settings: Settings) -> dict[str, str]:
+    """The runner starts from this process's environment, which may hold a password, and a user's ANSIBLE_*."""
+    kept = {name: value for name, value in env.items() if name.startswith(("AWX_", "RUNNER_"))}
+    for name in ("HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TZ"):
+        if name in os.environ:
+            kept[name] = os.environ[name]
+    callbacks = env.get("ANSIBLE_CALLBACK_PLUGINS", "").rpartition(":")[2]
+    programs = [
+        str(Path(sys.executable).parent),
+        "/usr/local/sbin",
+        "/usr/local/bin",
+        "/usr/sbin",
+        "/usr/bin",
+        "/sbin",
+        "/bin",
+    ]
+    return {
+        **kept,
+        **environment(at, settings),
+        "ANSIBLE_CALLBACK_PLUGINS": callbacks,
+        "ANSIBLE_STDOUT_CALLBACK": "awx_display",
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "LANG": "C.UTF-8",
+        "PATH": ":".join(programs),
+    }
+
+
+def _private(path: Path, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def become_password(settings: Settings) -> str:
+    """Sudo's password from its file or the environment; empty when there is none. Raises OSError, or PermissionError
+    when others can read the file."""
+    if settings.become_password_file is None:
+        return settings.become_password
+    fd = os.open(settings.become_password_file, os.O_RDONLY | os.O_CLOEXEC)
+    with os.fdopen(fd, encoding="utf-8") as file:
+        if os.fstat(fd).st_mode & 0o077:
+            raise PermissionError(f"{settings.become_password_file} can be read by others")
+        return file.readline().rstrip("\n")
