@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core.kind import Kind, Kinds
 from ..core.model import Json, State
+from ..core.order import read_sentences
 from ..core.problem import Problem, Refused
 from . import reader
 
@@ -75,21 +76,12 @@ def _state_schema(schema: Mapping[str, Json], kind: Kind) -> dict[str, Json]:
 
 
 def _order(path: Path, kinds: Mapping[str, Kind]) -> tuple[tuple[str, str], ...]:
-    """Sentences `Group before User`; `#` begins a why. Raises Refused for anything else and for a name that no kind has."""
-    pairs: list[tuple[str, str]] = []
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    for number, line in enumerate(lines, 1):
-        words = line.split("#", 1)[0].split()
-        if not words:
-            continue
-        if len(words) != 3 or words[1] != "before" or words[0] not in kinds or words[2] not in kinds:
-            raise Refused(
-                Problem(
-                    code="kind-failed",
-                    message=f"`KIND before KIND` with kinds that are there is expected, not `{line.strip()}`",
-                    path=path.name,
-                    line=number,
-                )
-            )
-        pairs.append((words[0], words[2]))
-    return tuple(pairs)
+    """The sentences of order.txt. Raises Refused for one that can't be read or names no kind."""
+    try:
+        pairs = read_sentences(path.read_text("utf-8") if path.exists() else "")
+    except ValueError as error:
+        raise Refused(Problem(code="kind-failed", message=str(error), path=path.name)) from None
+    for name in sorted({name for pair in pairs for name in pair}):
+        if name not in kinds:
+            raise Refused(Problem(code="kind-failed", message=f"order.txt names {name}, which is no kind", path=path.name))
+    return pairs

@@ -136,9 +136,9 @@ class Document:
     def _root(self) -> Node:
         if self._node is None:
             parser = _Composer(self._text)
-            for _ in range(self._index):
-                parser.get_node()
-            self._node = parser.get_node()
+            for _ in range(self._index + 1):
+                parser.check_node()
+                self._node = parser.get_node()
         return self._node
 
     def _find(self, field: Field) -> tuple[Node, Node | None]:

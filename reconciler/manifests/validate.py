@@ -76,16 +76,16 @@ def _envelope(doc: Document, kinds: Kinds) -> list[Problem]:
 
 def _name(doc: Document, kind: str) -> Iterator[Problem]:
     name = doc.value["metadata"]["name"]
-    mark = doc.at(["metadata", "name"])
+    why, hint = "", "choose another name"
     if name != name.strip() or _CONTROL.search(name):
-        yield problem("bad-name", "a name has no blanks at its ends and no control characters", path=doc.path, mark=mark,
-                      hint="choose another name")  # fmt: skip
+        why = "a name has no blanks at its ends and no control characters"
     elif kind == schema.HOST and not _HOST_NAME.fullmatch(name):
-        yield problem("bad-name", f"{words.value_words(name)} can't be a host's name: letters, digits, `.`, `-` and `_` only", path=doc.path,
-                      mark=mark, hint="choose another name, and give the address in spec.address")  # fmt: skip
+        why = f"{words.value_words(name)} can't be a host's name: letters, digits, `.`, `-` and `_` only"
+        hint = "choose another name, and give the address in spec.address"
     elif kind == schema.HOST and name in RESERVED_HOSTS:
-        yield problem("bad-name", f"`{name}` means something else in selectors", path=doc.path, mark=mark,
-                      hint="choose another name")  # fmt: skip
+        why = f"`{name}` means something else in selectors"
+    if why:
+        yield problem("bad-name", why, path=doc.path, mark=doc.at(["metadata", "name"]), hint=hint)
 
 
 def _told(error: Any, doc: Document, kind: str, kinds: Kinds) -> Iterator[Problem]:
