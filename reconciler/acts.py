@@ -151,7 +151,7 @@ def pause(world: World, args: Args) -> dict[str, Json]:
 def resume(world: World, args: Args) -> dict[str, Json]:
     """End the pauses that were given with `selector`, or all."""
     text = str(args["selector"])
-    ended = world.store.resume(text, str(args.get("who") or "somebody"), world.now())
+    ended = world.store.resume("" if text == "all" else text, str(args.get("who") or "somebody"), world.now())
     world.tell.say("resumed", selector=text)
     return {"format": 1, "selector": text, "ended": ended}
 

@@ -62,7 +62,8 @@ def look(world: World, rev: str) -> Look:
 
 def in_force(world: World, newest: Look) -> Look:
     """The look that may run: the newest, or the one before it when a guard stops the newest."""
-    world.store.holding(newest.commit, bool(newest.plan and not newest.plan.stopped), newest.problems, world.now())
+    runs = newest.plan is not None and not newest.plan.stopped
+    world.store.holding(newest.commit, newest.commit.tree, newest.problems, world.now(), runs=runs)
     held = world.store.held()
     if newest.plan is not None and newest.plan.stopped and held and held != newest.commit.id:
         world.tell.say("stopped", commit=newest.commit.id, plan=newest.plan.id)
@@ -80,29 +81,35 @@ def observe(world: World, desired: Desired, hosts: Sequence[str]) -> bool:
 
 def act(world: World, seen: Look) -> None:
     """Carry out a plan that nothing stops, wave by wave; a failed wave ends it."""
-    if seen.plan is None or seen.desired is None or seen.plan.stopped:
+    desired, plan = seen.desired, seen.plan
+    if desired is None or plan is None or plan.stopped:
         return
-    world.record(seen.desired, seen.plan)
-    waves = [world.may_run(seen.desired, hosts) for hosts in seen.plan.waves]
+    world.record(desired, plan)
+    waves = [world.may_run(desired, hosts) for hosts in plan.waves]
     if not any(waves):
         return
-    desired, plan = seen.desired, seen.plan
     round_id = world.store.open_round(plan, world.now())
     outcome = "done"
     for number, hosts in enumerate(waves, 1):
-        reports: list[Report] = []
-
-        def ended(report: Report) -> None:
-            world.keep(seen.desired, report, seen.plan, round_id)
-            reports.append(report)  # noqa: B023 (called within this turn of the loop only)
-
         world.tell.say("wave", number=number, of=len(waves), hosts=len(hosts), round=round_id, plan=plan.id)
-        world.trip.go(world.visits(desired, hosts, plan), ended, world.progress)
+        reports = trip(world, desired, plan, hosts, round_id)
         if world.stopping or visits.wave_failed(world.max_failed(desired, number, len(waves)), len(hosts), reports):
             outcome = "stopping" if world.stopping else f"wave {number} failed"
             break
     world.store.close_round(round_id, outcome, world.now())
     world.tell.say("acted", round=round_id, plan=plan.id, outcome=outcome)
+
+
+def trip(world: World, desired: Desired, plan: Plan, hosts: Sequence[str], round_id: str) -> list[Report]:
+    """Visit the hosts of one wave with the plan's ops; what each brings back is written down as it ends."""
+    reports: list[Report] = []
+
+    def ended(report: Report) -> None:
+        world.keep(desired, report, plan, round_id)
+        reports.append(report)
+
+    world.trip.go(world.visits(desired, hosts, plan), ended, world.progress)
+    return reports
 
 
 def finish(world: World) -> None:

@@ -78,15 +78,32 @@ class Trip(Protocol):
 class Past(Protocol):
     """What a plan needs to know of the past, gathered in one go."""
 
-    rows: tuple[Row, ...]
-    owned_by_kind: Mapping[str, int]
-    owned_by_host: Mapping[str, int]
-    hosts: Mapping[str, HostPast]
-    pauses: tuple[Pause, ...]
-    approvals: tuple[Approval, ...]
-    backoffs: tuple[Backoff, ...]
-    unmanaged: int
-    observed_at: float | None
+    @property
+    def rows(self) -> tuple[Row, ...]: ...
+
+    @property
+    def owned_by_kind(self) -> Mapping[str, int]: ...
+
+    @property
+    def owned_by_host(self) -> Mapping[str, int]: ...
+
+    @property
+    def hosts(self) -> Mapping[str, HostPast]: ...
+
+    @property
+    def pauses(self) -> tuple[Pause, ...]: ...
+
+    @property
+    def approvals(self) -> tuple[Approval, ...]: ...
+
+    @property
+    def backoffs(self) -> tuple[Backoff, ...]: ...
+
+    @property
+    def unmanaged(self) -> int: ...
+
+    @property
+    def observed_at(self) -> float | None: ...
 
 
 class Store(Protocol):
@@ -108,7 +125,7 @@ class Store(Protocol):
         """What is remembered of every host that was ever tried."""
         ...
 
-    def took(self, report: Report, desired: Desired, now: float, round_id: str = "") -> None:
+    def took(self, report: Report, desired: Desired, now: float) -> None:
         """Keep what a visit brought back: readings (with history), outcomes, facts, the host's trouble. One transaction."""
         ...
 
@@ -126,29 +143,30 @@ class Store(Protocol):
         """The round that a crash left open and the hosts it may have touched; None when there is none."""
         ...
 
-    def holding(self, commit: Commit, runs: bool, problems: Sequence[Problem], now: float) -> None:
-        """Remember a valid commit with its warnings: held from now on when it `runs`, else waiting as Stopped."""
-        ...
-
-    def refused(self, commit: Commit, problems: Sequence[Problem], now: float) -> None:
-        """Remember a commit with errors; what is held stays held."""
+    def holding(
+        self, commit: Commit, desired_id: str, problems: Sequence[Problem], now: float, *, runs: bool = True
+    ) -> None:
+        """Remember that `commit` was read: refused with its errors, waiting as Stopped when it does not `runs`
+        (a guard stops its plan), else held from now on."""
         ...
 
     def approve(self, approval: Approval) -> None:
         """Remember a human's yes to a guard."""
         ...
 
-    def pause(self, pause: Pause, now: float) -> None: ...
-
-    def resume(self, selector: str, who: str, now: float) -> int:
-        """End the pauses given with this selector (`all`: every one); how many ended."""
+    def pause(self, asked: Pause, now: float) -> int:
+        """Remember a pause; its number."""
         ...
 
-    def close(self) -> None: ...
+    def resume(self, selector: str, who: str, now: float) -> int:
+        """End the pauses given with exactly this selector (all when empty); how many ended."""
+        ...
 
     def held(self) -> str:
         """The commit that the fleet is held to; empty before the first."""
         ...
+
+    def close(self) -> None: ...
 
 
 class Opener(Protocol):

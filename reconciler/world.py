@@ -80,7 +80,7 @@ class World:
             )
         key = FleetKey.read(settings.fleet_key_file) if read_only else FleetKey.ensure(settings.fleet_key_file)
         sealer = Sealer(key, repo.blob if repo is not None else None)
-        store = DuckStore.open(settings.database, kinds)
+        store = DuckStore(settings.database, kinds)
         trip = AnsibleTrip(kinds, settings, sealer)
         return cls(settings=settings, kinds=kinds, repo=repo, store=store, trip=trip, sealer=sealer, tell=tell)
 
@@ -126,7 +126,7 @@ class World:
         found = held(self.repo, lambda commit: self.read(commit)[1].desired is not None)
         tip_problems = self.read(tip)[1].problems if found != tip else ()
         if tip_problems:
-            self.store.refused(self.repo.files(tip).commit, tip_problems, self.now())
+            self.store.holding(self.repo.files(tip).commit, "", tip_problems, self.now())
             self.tell.say("refused", commit=tip, errors=len(tip_problems))
         if not found:
             raise Refused(*tip_problems)
@@ -202,7 +202,7 @@ class World:
 
     def keep(self, desired: Desired, report: Report, plan: Plan | None = None, round_id: str = "") -> None:
         """Write down what one visit brought back: readings, outcomes, and what is owned since."""
-        self.store.took(report, desired, self.now(), round_id)
+        self.store.took(report, desired, self.now())
         if plan is not None:
             mine = [change for change in plan.changes if change.key.host == report.host]
             kept, gone = visits.settled(mine, report, desired.commit.id)

@@ -74,7 +74,7 @@ def fields(kind: Kind, want: Meaning, seen: Observation) -> tuple[FieldChange, .
         case Unknown():
             return ()
         case Absent():
-            if kind.wants_absence(want.spec):
+            if kind.right_where_absent(want.spec):
                 return ()
             made = tuple(FieldChange(path=name, after=want.spec[name]) for name in compared(kind, want))
             return made or (FieldChange(path="state", before="absent", after="present"),)

@@ -156,6 +156,11 @@ class Kind:
         """MAY say that the spec asks for the thing not to be there (`state: absent`): then Absent is right."""
         return False
 
+    def right_where_absent(self, spec: State) -> bool:
+        """MAY say that a host where the thing isn't there is as the spec says, though the thing may be there as well
+        (a service that is not to run, where it was never installed)."""
+        return self.wants_absence(spec)
+
     # ---- hosts
 
     def look(self, name: str, spec: State, ctx: OpContext) -> State:

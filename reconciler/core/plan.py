@@ -149,7 +149,8 @@ def _triggered(given: PlanInput, decided: list[Change], never: frozenset[str]) -
         if not renewed:
             continue
         had: Mapping[str, Json] = row.seen.state.get("loaded") or {}
-        before = {name: "" if name in renewed else had.get(name, "") for name in sorted(wanted)}
+        # What was never recorded counts as loaded: only what is renewed is named as stale.
+        before = {name: "" if name in renewed else had.get(name, wanted[name]) for name in sorted(wanted)}
         loaded = FieldChange(path="loaded", before=before, after=dict(wanted))
         mine = by_key.get(row.key)
         if mine is not None and mine.action in (Action.CREATE, Action.UPDATE):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import duckdb
 
+from .. import __version__
 from ..core.kind import Kinds
-from ..core.model import Approval, Commit, Desired, Key, Owned, Pause, Plan, Report, Row, digest
+from ..core.model import Approval, Commit, Desired, HostPast, Key, Owned, Pause, Plan, Report, Row, digest
 from ..core.problem import Problem, Refused
 from . import bodies, intake, owning, past, people, rounds
 from .db import Db, moment
@@ -129,6 +130,11 @@ class DuckStore:
         self.flush()
         return self.sheets.of(desired)
 
+    def past_of_hosts(self) -> Mapping[str, HostPast]:
+        """What is remembered of every host that was ever tried."""
+        self.flush()
+        return past.hosts(self.db)
+
     # ---- the journal
 
     def open_round(self, plan: Plan, now: float) -> str:
@@ -153,9 +159,11 @@ class DuckStore:
         """The round that a crash left open and the hosts it may have touched; None when there is none."""
         return rounds.unfinished(self.db, self.names)
 
-    def holding(self, commit: Commit, desired_id: str, problems: Sequence[Problem], now: float) -> None:
-        """Remember that `commit` was read: held when it has no errors, else refused with its problems."""
-        rounds.holding(self.db, commit, desired_id, problems, now)
+    def holding(
+        self, commit: Commit, desired_id: str, problems: Sequence[Problem], now: float, *, runs: bool = True
+    ) -> None:
+        """Remember that `commit` was read: refused with its problems, or stopped by a guard (not `runs`), else held."""
+        rounds.holding(self.db, commit, desired_id, problems, now, runs=runs)
 
     def held(self) -> str:
         """The commit that the fleet is held to; empty before the first."""
@@ -230,6 +238,12 @@ class DuckStore:
         """A reading is only worth what its probe was: when a kind's probe is another one than it was, all its readings
         are Unknown until the next look."""
         known = dict(self.db.rows("SELECT name, value FROM meta"))
+        if known.get("trueup") != __version__:
+            # Another version may see states otherwise: no row is passed over until it was looked at again.
+            with self.db.writing() as con:
+                con.execute("DELETE FROM meta WHERE name = 'trueup'")
+                con.execute("INSERT INTO meta VALUES ('trueup', ?)", [__version__])
+                con.execute("UPDATE observed SET seen_as = 0")
         for kind, source in sorted(self.kinds.probes.items()):
             name, is_now = f"probe {kind}", digest(source)
             if known.get(name) == is_now:

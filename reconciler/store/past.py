@@ -66,7 +66,7 @@ _JOIN = """
 _DIFFERS = f"""
     WHERE w.host_id IS NULL OR o.host_id IS NULL OR o.digest <> w.digest
        OR o.on_remove <> list_extract($removals, w.removal + 1)
-       OR s.status IS DISTINCT FROM {PRESENT} OR s.seen_as <> w.digest
+       OR s.status IS DISTINCT FROM {PRESENT} OR s.seen_as <> w.aim
 """
 
 
@@ -78,7 +78,7 @@ def past(db: Db, names: Names, sheets: Sheets, desired: Desired) -> PastOf:
     # A list of no text can't be typed by itself; no row is then declared, and no row asks for it.
     found = db.rows(f"SELECT {_COLUMNS} {join} {_DIFFERS}", {"removals": list(sheet.removals) or [""]})
     by_kind, by_host = _owned_counts(db, names, sheet)
-    hosts = _hosts(db)
+    hosts = hosts(db)
     seen = [host.seen_at for name, host in hosts.items() if host.seen_at is not None and name in desired.hosts]
     return PastOf(
         rows=_rows(db, names, sheet, found),
@@ -169,7 +169,7 @@ def _unmanaged(db: Db, sheet: Sheet) -> int:
     return int(rows[0][0])
 
 
-def _hosts(db: Db) -> dict[str, HostPast]:
+def hosts(db: Db) -> dict[str, HostPast]:
     return {
         name: HostPast(
             seen_at=seconds(seen_at),

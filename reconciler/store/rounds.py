@@ -104,9 +104,12 @@ def unfinished(db: Db, names: Names) -> tuple[str, tuple[str, ...]] | None:
     return str(rows[0][0]), tuple(sorted(names.host(row[0]) for row in touched))
 
 
-def holding(db: Db, commit: Commit, desired_id: str, problems: Sequence[Problem], now: float) -> None:
-    """Remember that `commit` was read. Held when it has no errors; then what waited under another commit waits no more."""
-    good = not any(problem.severity == "error" for problem in problems)
+def holding(
+    db: Db, commit: Commit, desired_id: str, problems: Sequence[Problem], now: float, *, runs: bool = True
+) -> None:
+    """Remember that `commit` was read. Held when it has no errors and no guard stops its plan (`runs`); then what
+    waited under another commit waits no more."""
+    good = runs and not any(problem.severity == "error" for problem in problems)
     with db.writing() as con:
         con.execute("DELETE FROM commit_read WHERE commit_id = ?", [commit.id])
         con.execute(
