@@ -1,0 +1,1 @@
+"""Commands that cron runs, one file a job."""

@@ -1,0 +1,59 @@
+"""The text of a job's file in /etc/cron.d, in the form that crontab(5) gives for files with a user field.
+
+The probe reads the same form back into fields. What cron does to a line was tried on Debian 12 (cron 3.0pl1-162):
+in a command `\\%` becomes `%` and `\\\\` becomes `\\`, a bare `%` ends the command; a value of an environment
+line may stand in quotes of either sort, which have no escape; a line longer than 998 bytes loses the whole entry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ...core.filename import encoded
+from ...core.model import State
+
+FOLDER = "/etc/cron.d"
+PREFIX = "trueup-"
+HEAD = "# Kept by trueup as job {name}. Edits are undone; change it in Git."
+SUSPENDED = "# suspended: "
+LONGEST = 990
+"""Bytes of a command, or of NAME=value: cron's buffers hold 1,000 (MAX_COMMAND, MAX_ENVSTR)."""
+
+PLAIN_VALUE = re.compile(r"""[^\s"'](?:.*\S)?""")
+
+
+def path_of(name: str) -> str:
+    """The job's file. cron skips names with a dot and other signs, so they are encoded."""
+    return f"{FOLDER}/{PREFIX}{encoded(name)}"
+
+
+def text_of(name: str, spec: State) -> str:
+    """The whole file for a spec in normal form."""
+    job = f"{spec['schedule']} {spec['user']} {escaped(spec['command'])}"
+    lines = [HEAD.format(name=name)]
+    lines += [f"{key}={quoted(value)}" for key, value in sorted(_env(spec).items())]
+    lines.append(f"{SUSPENDED}{job}" if spec["suspend"] else job)
+    return "\n".join(lines) + "\n"
+
+
+def _env(spec: State) -> Mapping[str, str]:
+    env: Mapping[str, str] = spec["env"]
+    return env
+
+
+def escaped(command: str) -> str:
+    """The command as it must stand in the file, so that cron hands it to the shell as it was written."""
+    return re.sub(r"\\(?=[\\%])|%", lambda match: "\\" + match[0], command)
+
+
+def quoted(value: str) -> str:
+    """A value of an environment line. Raises ValueError for one that crontab can't say."""
+    if "\n" in value or "\r" in value or "\0" in value:
+        raise ValueError("a line break can't stand in a crontab")
+    if PLAIN_VALUE.fullmatch(value):
+        return value
+    for quote in "\"'":
+        if quote not in value:
+            return f"{quote}{value}{quote}"
+    raise ValueError("crontab has no way to write both sorts of quotes in a value that begins with one or with a space")

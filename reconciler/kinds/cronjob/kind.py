@@ -1,0 +1,199 @@
+"""CronJob: one file in /etc/cron.d a job, owned as a whole and read back into fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import ClassVar
+
+from ...core.kind import Claim, Code, Finding, Kind, OpContext
+from ...core.model import Change, Json, Op, Ref, State, canonical
+from .crontab import LONGEST, escaped, path_of, quoted, text_of
+from .schedule import BadSchedule, oversteps, parse
+
+ACCOUNTS = "User"
+"""The kind whose resource a job waits for, when its account is declared too."""
+
+
+class CronJob(Kind):
+    name = "CronJob"
+    codes: ClassVar[dict[str, Code]] = {
+        "bad-schedule": Code(
+            severity="error",
+            meaning="The schedule is none that cron reads, or one that it reads in a surprising way.",
+            cure="Write five fields, minute hour day month weekday, or one of @reboot @hourly @daily @weekly @monthly @yearly.",
+        ),
+        "never-fires": Code(
+            severity="warning",
+            meaning="No day of any year matches the schedule (31 February), so the job never runs.",
+            cure="Mend day or month. To keep a job without running it, say `suspend: true`.",
+        ),
+        "step-beyond-range": Code(
+            severity="warning",
+            meaning="A step is larger than its field (`*/90` minutes), so it matches one number only.",
+            cure="Write that number, or a step within the range; every 90 minutes needs two jobs or a timer.",
+        ),
+        "either-day": Code(
+            severity="warning",
+            meaning="Day of month and day of week are both restricted: cron runs the job on days that match either.",
+            cure="Restrict one of them, and test for the other in the command.",
+        ),
+        "bad-command": Code(
+            severity="error",
+            meaning="The command can't be said in one line of a crontab.",
+            cure="Put it into a script (kind File) and run that.",
+        ),
+        "bad-env": Code(
+            severity="error",
+            meaning="An environment variable can't be said in a crontab.",
+            cure="Set it in a script that the job runs.",
+        ),
+        "no-effect-env": Code(
+            severity="warning",
+            meaning="cron doesn't take this variable from the file: LOGNAME and USER are the job's account, and "
+            "Debian's cron knows no time zone but the host's.",
+            cure="Leave it out; for another account say `user`, for another zone reckon the hour.",
+        ),
+        "bad-job-name": Code(
+            severity="error",
+            meaning="The job's name makes a file name that is too long.",
+            cure="Choose a shorter name.",
+        ),
+    }
+
+    def normal(self, name: str, spec: State) -> State:
+        """The file is owned as a whole, so what is left out has trueup's own default. `content` stands for all that
+        might be in the file instead, and is wanted to be nothing."""
+        schedule = spec["schedule"]
+        with suppress(BadSchedule):  # a finding of `check`
+            schedule = parse(schedule).text()
+        return {
+            "schedule": schedule,
+            "user": spec.get("user", "root"),
+            "command": spec["command"].strip(),
+            "env": dict(spec.get("env", {})),
+            "suspend": spec.get("suspend", False),
+            "content": None,
+        }
+
+    def manages(self, spec: State) -> tuple[str, ...]:
+        return (*super().manages(spec), *(["content"] if "content" in spec else []))
+
+    def check(self, name: str, spec: State) -> Iterable[Finding]:
+        yield from _schedule(spec["schedule"])
+        yield from _command(spec["command"])
+        for key, value in spec.get("env", {}).items():
+            yield from _variable(key, value)
+        if len(path_of(name).rpartition("/")[2]) > 255:
+            yield Finding(code="bad-job-name", message="the name is too long for a file in /etc/cron.d")
+
+    def claims(self, name: str, spec: State) -> Iterable[Claim]:
+        yield Claim("path", path_of(name))
+
+    def refs(self, name: str, spec: State) -> Iterable[Ref]:
+        yield Ref(ACCOUNTS, spec.get("user", "root"))
+
+    def same(self, field: str, want: Json, have: Json) -> bool:
+        if field == "schedule" and isinstance(have, str):
+            try:
+                return parse(want) == parse(have)
+            except BadSchedule:
+                return bool(want == have)
+        return canonical(want) == canonical(have)
+
+    def look(self, name: str, spec: State, ctx: OpContext) -> State:
+        return {"name": name, "path": path_of(name)}
+
+    def ops(self, change: Change, ctx: OpContext) -> tuple[Op, ...]:
+        name, path = change.key.name, path_of(change.key.name)
+        if change.want is None:
+            gone = {"path": path, "state": "absent"}
+            return (Op(module="trueup.host.put", args=gone, title=f"remove {path}"),)
+        made = {
+            "path": path,
+            "state": "file",
+            "content": text_of(name, change.want.spec),
+            "owner": "root",
+            "group": "root",
+            "mode": "0644",
+        }
+        return (Op(module="trueup.host.put", args=made, title=f"write {path}"),)
+
+    def notes(self, change: Change) -> tuple[str, ...]:
+        if change.want is None:
+            return ("a run that has begun goes on",)
+        suspended = any(item.path == "suspend" and item.after is True for item in change.fields)
+        return ("kept in its file as a comment, not run",) if suspended else ()
+
+
+def _schedule(text: str) -> Iterable[Finding]:
+    try:
+        schedule = parse(text)
+    except BadSchedule as bad:
+        yield Finding(code="bad-schedule", message=str(bad), field=("schedule",), hint="man 5 crontab")
+        return
+    if not schedule.fires:
+        yield Finding(
+            code="never-fires",
+            message=f'no day matches "{text}"',
+            field=("schedule",),
+            hint="mend day or month, or say suspend: true",
+            severity="warning",
+        )
+    for item in oversteps(text):
+        yield Finding(
+            code="step-beyond-range",
+            message=f"{item} matches one number only",
+            field=("schedule",),
+            hint="a step lies within its field's range",
+            severity="warning",
+        )
+    if schedule.either_day:
+        yield Finding(
+            code="either-day",
+            message=f'"{text}" runs on days that match the day of month or the weekday, not only both',
+            field=("schedule",),
+            hint="restrict one of the two",
+            severity="warning",
+        )
+
+
+def _command(command: str) -> Iterable[Finding]:
+    if any(ord(char) < 32 and char != "\t" for char in command.strip()):
+        yield Finding(
+            code="bad-command",
+            message="a command is one line, without control characters",
+            field=("command",),
+            hint="put it into a script (kind File), or join lines with ; or &&",
+        )
+    elif not command.strip():
+        yield Finding(code="bad-command", message="the command is empty", field=("command",))
+    elif len(escaped(command.strip()).encode()) > LONGEST:
+        yield Finding(
+            code="bad-command",
+            message=f"the command has more than {LONGEST} bytes, cron would drop the job",
+            field=("command",),
+            hint="put it into a script (kind File)",
+        )
+
+
+def _variable(key: str, value: str) -> Iterable[Finding]:
+    try:
+        length = len(f"{key}={quoted(value)}".encode())
+    except ValueError as why:
+        yield Finding(code="bad-env", message=f"{key}: {why}", field=("env", key))
+        return
+    if length > LONGEST or any(ord(char) < 32 and char != "\t" for char in value):
+        what = f"more than {LONGEST} bytes, cron would cut it" if length > LONGEST else "a control character"
+        yield Finding(code="bad-env", message=f"{key} has {what}", field=("env", key))
+    if key in ("LOGNAME", "USER", "CRON_TZ"):
+        yield Finding(
+            code="no-effect-env",
+            message=f"cron doesn't take {key} from a job's file",
+            field=("env", key),
+            hint="the account is `user`" if key != "CRON_TZ" else "cron runs in the host's time zone",
+            severity="warning",
+        )
+
+
+KIND = CronJob()
