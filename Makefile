@@ -1,0 +1,45 @@
+# Without a target: what there is. `make demo` and `make test` install what is missing first (requirements/setup.sh).
+
+SHELL := /bin/sh
+PY := .venv/bin/python
+# Lab hosts are made of namespaces, which only root may make.
+ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint gen bless lock clean
+
+help: ## Say what each target does
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: ## Install what is missing for the tests: packages by apt, .venv with locked versions
+	@requirements/setup.sh test
+
+demo: ## Start 3 lab hosts, push example-repo/ and watch it converge; EXIT=1 ends then
+	@requirements/setup.sh demo
+	@$(ROOT) $(PY) -m lab.demo $(if $(EXIT),--exit)
+
+test: setup lint ## Run every test (about 15 minutes on two cores at most)
+	@$(ROOT) $(PY) -m pytest -n 2 --dist loadfile
+
+lint: setup ## Format, lint, types, the walls between rooms, and that generated files are fresh
+	@$(PY) -m ruff format --quiet --check . || { echo "next: $(PY) -m ruff format ."; exit 1; }
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m mypy --no-error-summary reconciler lab
+	@.venv/bin/lint-imports --no-cache >.lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }
+	@rm -f .lint-imports.log
+	@.venv/bin/trueup gen --check
+
+gen: setup ## Generate schemas/, the kinds' README.md and docs/reference/ from the kinds
+	@.venv/bin/trueup gen
+
+bless: setup ## Rewrite the golden plans of the kinds' cases; read the diff before you commit it
+	@$(PY) -m pytest tests/cases --bless
+
+lock: setup ## Lock the newest versions that pyproject.toml and requirements/*.in allow
+	@cd requirements && for step in "base.txt ../pyproject.toml base.in" "dev.txt dev.in"; do \
+	  CUSTOM_COMPILE_COMMAND="make lock" ../.venv/bin/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe \
+	    --strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o $$step; done
+
+clean: ## Take away what was built: .venv, caches, lab hosts that are left
+	@[ ! -x $(PY) ] || $(ROOT) $(PY) -m lab down
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build artefacts
