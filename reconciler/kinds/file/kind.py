@@ -114,20 +114,20 @@ class File(Kind):
         spec = _minded(change, change.want)
         path = path_of(change.key.name, spec)
         if self.wants_absence(spec):
-            return (_put({"path": path, "state": "absent", "keep_backup": True}, f"remove {path}", spec),)
+            return (_put({"path": path, "state": "absent", "keep_backup": True}, f"remove {path}"),)
         kind_of = node(spec)
         have = change.have.state if isinstance(change.have, Present) and change.action is Action.UPDATE else {}
         changed = {field.path for field in change.fields}
         if have.get("state", kind_of) == kind_of and have and not changed & {"content", "target", "state"}:
             rights: dict[str, Json] = {name: spec[name] for name in ("owner", "group", "mode") if name in changed}
-            return (_put({"path": path, "state": kind_of, **rights}, f"{' and '.join(rights)} of {path}", spec),)
+            return (_put({"path": path, "state": kind_of, **rights}, f"{' and '.join(rights)} of {path}"),)
         args: dict[str, Json] = {"path": path, "state": kind_of, **_rights(spec, have)}
         args |= {field: spec[field] for field in ("content", "target", "parents", "validate") if field in spec}
         args["keep_backup"] = _worth_keeping(change)
-        making = _put(args, f"{'write' if kind_of == 'file' else 'make'} {path}", spec)
+        making = _put(args, f"{'write' if kind_of == 'file' else 'make'} {path}")
         if kind_of == "directory" and have:
             clear = {"path": path, "state": "absent", "keep_backup": True}
-            return (_put(clear, f"remove {path}, which is no directory", spec), making)
+            return (_put(clear, f"remove {path}, which is no directory"), making)
         return (making,)
 
     def after(self, change: Change) -> Observation:
@@ -188,10 +188,8 @@ class File(Kind):
 # ---------------------------------------------------------------- ops
 
 
-def _put(args: dict[str, Json], title: str, spec: State) -> Op:
-    user = spec.get("owner") if spec.get("owner") != "root" else None
-    inside = user and str(args["path"]).startswith(f"/home/{user}/") and spec.get("group", user) == user
-    return Op(module=PUT, args={**args, **({"run_as": user} if inside else {})}, title=title)
+def _put(args: dict[str, Json], title: str) -> Op:
+    return Op(module=PUT, args=args, title=title, limit=60.0 if "validate" in args else 300.0)
 
 
 def _minded(change: Change, want: Meaning) -> State:
@@ -219,7 +217,7 @@ def _removal(change: Change) -> tuple[Op, ...]:
         return ()
     path = path_of(change.key.name, owned.spec)
     args: dict[str, Json] = {"path": path, "state": "absent", "keep_backup": _worth_keeping(change)}
-    return (_put(args, f"remove {path}", owned.spec),)
+    return (_put(args, f"remove {path}"),)
 
 
 def _worth_keeping(change: Change) -> bool:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:  # not imported on hosts: it would cost each of them milliseco
 TEXT_LIMIT = 64 * 1024
 READ_LIMIT = 64 * 1024 * 1024
 CHUNK = 1024 * 1024
-MAX_LINKS = 40
 
 NODES = (
     (stat.S_ISFIFO, "a named pipe"),
@@ -76,22 +75,16 @@ class Unreadable(Exception):
     """Carries why a request stays Unknown."""
 
 
-def trusted(directory: str, known: set[str], depth: int = 0) -> None:
-    """Raises Unreadable when a directory on the way is a link that root didn't set: its owner could lead the
-    reading, and later the writing, to any file of the host."""
+def direct(directory: str, known: set[str]) -> None:
+    """Raises Unreadable when a directory on the way is a symbolic link: nothing is written through one, and whoever
+    owns it could lead the reading to any file of the host."""
     if directory in ("", "/") or directory in known:
         return
-    if depth > MAX_LINKS:
-        raise Unreadable("too many links on the way to " + directory)
-    trusted(os.path.dirname(directory), known, depth + 1)
-    info = os.lstat(directory)
-    if stat.S_ISLNK(info.st_mode):
-        if info.st_uid != 0:
-            raise Unreadable(
-                "%s is a link that user %d made: trueup goes through root's links only" % (directory, info.st_uid)
-            )
-        target = os.path.normpath(os.path.join(os.path.dirname(directory), os.readlink(directory)))
-        trusted(target, known, depth + 1)
+    direct(os.path.dirname(directory), known)
+    if stat.S_ISLNK(os.lstat(directory).st_mode):
+        raise Unreadable(
+            "%s is a link to %s: declare what lies there by its real path" % (directory, os.path.realpath(directory))
+        )
     known.add(directory)
 
 
@@ -137,7 +130,7 @@ def content_of(path: str, request: dict[str, Any]) -> tuple[Any, os.stat_result]
 def one(request: dict[str, Any], names: Names, known: set[str]) -> dict[str, Any]:
     path = request["path"]
     try:
-        trusted(os.path.dirname(path), known)
+        direct(os.path.dirname(path), known)
         info = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return {"absent": True}

@@ -19,11 +19,50 @@ LIMIT = 1200.0
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*(:[a-z0-9-]+)?\Z")
 
 VITAL = frozenset(
-    ["apt", "base-files", "base-passwd", "bash", "coreutils", "dash", "dnf", "dpkg", "glibc", "init-system-helpers", "libc6", "libpam-modules", "libpam-runtime", "login", "openssh", "openssh-server", "openssh-sftp-server", "passwd", "python3", "python3-minimal", "rpm", "shadow-utils", "systemd", "systemd-sysv", "util-linux", "zypper", "apk-tools", "busybox", "musl"]
+    [
+        "apt",
+        "base-files",
+        "base-passwd",
+        "bash",
+        "coreutils",
+        "dash",
+        "dnf",
+        "dpkg",
+        "glibc",
+        "init-system-helpers",
+        "libc6",
+        "libpam-modules",
+        "libpam-runtime",
+        "login",
+        "openssh",
+        "openssh-server",
+        "openssh-sftp-server",
+        "passwd",
+        "python3",
+        "python3-minimal",
+        "rpm",
+        "shadow-utils",
+        "systemd",
+        "systemd-sysv",
+        "util-linux",
+        "zypper",
+        "apk-tools",
+        "busybox",
+        "musl",
+    ]
 )
 """What ssh, a shell, Python and the package manager itself come from; sudo where the login becomes root by it."""
 NETWORK = frozenset(
-    ["ifupdown", "ifupdown2", "netplan.io", "network-manager", "NetworkManager", "isc-dhcp-client", "dhcpcd", "dhcpcd-base"]
+    [
+        "ifupdown",
+        "ifupdown2",
+        "netplan.io",
+        "network-manager",
+        "NetworkManager",
+        "isc-dhcp-client",
+        "dhcpcd",
+        "dhcpcd-base",
+    ]
 )
 VITAL_PATTERN = re.compile(r"(lib)?python3(\.\d+)?(-minimal|-stdlib|-libs)?\Z|trueup(-.*)?\Z|linux-image-.*\Z")
 
