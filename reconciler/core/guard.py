@@ -121,6 +121,8 @@ def _own_access(kinds: Kinds, desired: Desired, changes: tuple[Change, ...]) -> 
         removal = change.want is None
         if change.want is not None:
             cut = kind.protects(name, change.want.spec, host)
+            if not cut and change.action is Action.REPLACE and change.owned is not None:
+                cut = kind.cuts(name, change.owned.spec, host)
         else:
             cut = kind.cuts(name, change.owned.spec if change.owned else {}, host)
         if cut:
