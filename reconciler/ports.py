@@ -162,6 +162,10 @@ class Store(Protocol):
         """End the pauses given with exactly this selector (all when empty); how many ended."""
         ...
 
+    def pauses(self, now: float) -> tuple[Pause, ...]:
+        """Pauses that hold at `now`."""
+        ...
+
     def held(self) -> str:
         """The commit that the fleet is held to; empty before the first."""
         ...
