@@ -79,6 +79,8 @@ def clear(folder: Path) -> list[str]:
     if Path(f"/sys/class/net/{bridge}").exists():
         subprocess.run(["ip", "link", "delete", bridge], check=False, capture_output=True, timeout=20)
         gone.append(f"bridge {bridge}")
+    for also in book.get("also", []):
+        shutil.rmtree(also, ignore_errors=True)
     if folder.exists():
         shutil.rmtree(folder, ignore_errors=True)
         gone.append(str(folder))

@@ -34,6 +34,7 @@ class Lab(Sequence[LabHost]):
     net: net.Net
     key: Path
     hosts: list[LabHost] = field(default_factory=list)
+    _also: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.hosts)
@@ -45,6 +46,11 @@ class Lab(Sequence[LabHost]):
         if isinstance(which, str):
             return next(host for host in self.hosts if host.name == which)
         return self.hosts[which]
+
+    def also_remove(self, folder: Path) -> None:
+        """Let this folder go with the lab, also when its owner is killed."""
+        self._also.append(str(folder))
+        _book(self)
 
     @property
     def public_key(self) -> str:
@@ -261,6 +267,7 @@ def _book(lab: Lab) -> None:
         "bridge": lab.net.bridge,
         "processes": [[str(host.pid), keeper.started(host.pid)] for host in lab.hosts],
         "key": str(lab.key),
+        "also": lab._also,
         "hosts": [
             {
                 "name": host.name,
