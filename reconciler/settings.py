@@ -62,8 +62,6 @@ class Settings:
     """Names, with commas between, under which the page may be asked beside `localhost` and numeric addresses: what
     stands in the browser's address when a proxy or DNS gives it a name. Empty, because a name that a foreign site
     points at this machine (DNS rebinding) must not open the page."""
-    listen_beyond_loopback: bool = False
-    """Allow `listen` on an address that others reach. False: put a proxy that asks for a login before the page first."""
     repo: str = ""
     """The fleet's repository: a path, or a URL that is followed. Empty: given on the command line."""
     branch: str = "main"
@@ -180,7 +178,9 @@ _BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 _POSITIVE = {"forks", "connect_timeout", "visit_limit", "poll_every"}
 
 
-def load(env: Mapping[str, str], config_path: Path | None = None, reader: Reader | None = None) -> Settings:
+def load(
+    env: Mapping[str, str] = os.environ, config_path: Path | None = None, reader: Reader | None = None
+) -> Settings:
     """Settings from the file and the environment, which wins. `config_path` None: TRUEUP_CONFIG, else the default
     place. A file that isn't there is no error, unless somebody named it.
 

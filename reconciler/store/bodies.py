@@ -42,6 +42,12 @@ class Bodies:
         con.unregister("fresh_bodies")
 
 
+def aim(want: Meaning) -> int:
+    """What `seen_as` equals when nothing differs: the wanted digest, with the ignored fields where there are some. So a
+    manifest that stops ignoring a field is compared anew."""
+    return number(digest([want.digest, list(want.ignore)]) if want.ignore else want.digest)
+
+
 class Eyes:
     """Sees states as manifests mean them; remembers, since most hosts are alike."""
 
@@ -50,13 +56,14 @@ class Eyes:
         self._known: dict[tuple[str, str, tuple[str, ...], int], int] = {}
 
     def seen_as(self, kind: str, want: Meaning, state: int, body: Any) -> int:
-        """Digest of the state's view; 0 where presence itself is wrong, so that it equals no wanted digest."""
+        """`aim(want)` when nothing differs, else the digest of the state's view; 0 where presence itself is wrong."""
         if kind not in self._kinds or self._kinds[kind].wants_absence(want.spec):
             return 0
         key = (kind, want.digest, want.ignore, state)
         known = self._known.get(key)
         if known is None:
-            known = number(digest(diff.view(self._kinds[kind], want, body)))
+            view = digest(diff.view(self._kinds[kind], want, body))
+            known = aim(want) if view == want.digest else number(view)
             if len(self._known) > 200_000:
                 self._known.clear()
             self._known[key] = known

@@ -46,6 +46,11 @@ class DuckStore:
         self._round = 0
         self._new_probes()
 
+    @classmethod
+    def open(cls, path: Path, kinds: Kinds) -> DuckStore:
+        """The same as calling the class."""
+        return cls(path, kinds)
+
     def close(self) -> None:
         """Write what waits, fold the log into the file, let go of it."""
         with suppress(Refused):
@@ -211,7 +216,7 @@ class DuckStore:
             for table in ("observed", "owned", "backoff"):
                 con.execute(f"DELETE FROM {table} WHERE host_id = ?", [host_id])
             con.execute(
-                "UPDATE host SET seen_at = NULL, watched_from = NULL, trouble = '', trouble_code = '', "
+                "UPDATE host SET seen_at = NULL, tried_at = NULL, watched_from = NULL, trouble = '', trouble_code = '', "
                 "trouble_next = '', trouble_since = NULL, machine_id = '', on_commit = '', facts = '{}', "
                 "facts_at = NULL WHERE host_id = ?",
                 [host_id],

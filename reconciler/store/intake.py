@@ -14,8 +14,8 @@ import duckdb
 import numpy
 
 from ..core.model import Absent, Desired, Key, Present, Reading, Ref, Unknown, canonical
-from .bodies import Bodies, Eyes
-from .db import moments, number, words
+from .bodies import Bodies, Eyes, aim
+from .db import moments, words
 from .names import Names
 from .outcomes import write_outcomes
 from .owning import host_says
@@ -102,11 +102,11 @@ def _add(made: _Readings, names: Names, eyes: Eyes, item: Taken, key: Key, readi
         case Absent():
             status = ABSENT
             if want is not None and eyes.absence_is_right(key.kind, want):
-                seen_as = number(want.digest)
+                seen_as = aim(want)
         case Unknown(said):
             why = said[:SAID] or "the probe gave no reason"
     if want is not None and status != UNKNOWN:
-        right = int(seen_as == number(want.digest))
+        right = int(seen_as == aim(want))
     made.host_id.append(names.hosts[key.host])
     made.res_id.append(names.refs[key.ref])
     made.status.append(status)
@@ -138,7 +138,7 @@ def _write_readings(con: duckdb.DuckDBPyConnection, made: _Readings, bodies: Bod
         "seen_as": numpy.array(made.seen_as, dtype="uint64"),
         "right_then": numpy.array(made.right, dtype="int8"),
         "why": words(made.why),
-        "at": moments(made.at),
+        "read_at": moments(made.at),
     }
     con.register("fresh_readings", fresh)
     # What is new or other than before. NULL (never declared) is a value of its own here.
@@ -146,7 +146,7 @@ def _write_readings(con: duckdb.DuckDBPyConnection, made: _Readings, bodies: Bod
         """
         CREATE OR REPLACE TEMP TABLE moved AS
         SELECT f.host_id, f.res_id, f.status, f.state, f.seen_as, CASE WHEN f.right_then < 0 THEN NULL
-               ELSE f.right_then = 1 END AS right_then, f.why, greatest(f.at, o.valid_from) AS at,
+               ELSE f.right_then = 1 END AS right_then, f.why, greatest(f.read_at, o.valid_from) AS read_at,
                o.host_id IS NOT NULL AS known,
                o.host_id IS NULL OR o.status <> f.status OR o.state <> f.state OR o.why <> f.why
                OR o.right_then IS DISTINCT FROM (CASE WHEN f.right_then < 0 THEN NULL ELSE f.right_then = 1 END) AS other
@@ -169,9 +169,9 @@ def _write_readings(con: duckdb.DuckDBPyConnection, made: _Readings, bodies: Bod
         con.execute(
             """
             INSERT INTO observed_past
-            SELECT o.host_id, o.res_id, o.status, o.state, o.right_then, o.why, o.valid_from, m.at
+            SELECT o.host_id, o.res_id, o.status, o.state, o.right_then, o.why, o.valid_from, m.read_at
             FROM observed o JOIN moved m ON m.host_id = o.host_id AND m.res_id = o.res_id
-            WHERE m.other AND m.known AND m.at > o.valid_from
+            WHERE m.other AND m.known AND m.read_at > o.valid_from
             """
         )
         con.execute(
@@ -180,7 +180,7 @@ def _write_readings(con: duckdb.DuckDBPyConnection, made: _Readings, bodies: Bod
         )
     if moved > only_eyes:
         con.execute(
-            "INSERT INTO observed SELECT host_id, res_id, status, state, seen_as, right_then, why, at FROM moved WHERE other"
+            "INSERT INTO observed SELECT host_id, res_id, status, state, seen_as, right_then, why, read_at FROM moved WHERE other"
         )
         states = con.execute("SELECT DISTINCT state FROM moved WHERE other AND state <> 0").fetchall()
         bodies.write(con, [row[0] for row in states])
@@ -216,7 +216,7 @@ def _write_hosts(
         rows["gap"].append(GAP * item.desired.policy.observe_every)
     fresh: dict[str, Any] = {
         "host_id": numpy.array(rows["host_id"], dtype="int32"),
-        "at": moments(rows["at"]),
+        "ended": moments(rows["at"]),
         "whole": numpy.array(rows["whole"], dtype="bool"),
         "gap": numpy.array(rows["gap"], dtype="float64"),
     }
@@ -225,9 +225,9 @@ def _write_hosts(
     con.execute(
         """
         INSERT INTO trouble
-        SELECT h.host_id, h.trouble_code, h.trouble, h.trouble_since, f.at
+        SELECT h.host_id, h.trouble_code, h.trouble, h.trouble_since, f.ended
         FROM host h JOIN fresh_hosts f USING (host_id)
-        WHERE h.trouble <> '' AND h.trouble_code <> f.code AND f.at > h.trouble_since
+        WHERE h.trouble <> '' AND h.trouble_code <> f.code AND f.ended > h.trouble_since
         """
     )
     con.execute(
@@ -235,23 +235,23 @@ def _write_hosts(
         INSERT INTO watched
         SELECT h.host_id, h.watched_from, h.seen_at
         FROM host h JOIN fresh_hosts f USING (host_id)
-        WHERE f.whole AND h.seen_at IS NOT NULL AND epoch(f.at) - epoch(h.seen_at) > f.gap
+        WHERE f.whole AND h.seen_at IS NOT NULL AND epoch(f.ended) - epoch(h.seen_at) > f.gap
         """
     )
     con.execute(
         """
         UPDATE host SET
-            watched_from = CASE WHEN NOT f.whole THEN watched_from
-                WHEN seen_at IS NULL OR epoch(f.at) - epoch(seen_at) > f.gap THEN f.at ELSE watched_from END,
-            seen_at = CASE WHEN f.whole THEN greatest(coalesce(seen_at, f.at), f.at) ELSE seen_at END,
-            trouble = f.why, trouble_next = f.next,
+            watched_from = CASE WHEN NOT f.whole THEN host.watched_from
+                WHEN host.seen_at IS NULL OR epoch(f.ended) - epoch(host.seen_at) > f.gap THEN f.ended ELSE host.watched_from END,
+            seen_at = CASE WHEN f.whole THEN greatest(coalesce(host.seen_at, f.ended), f.ended) ELSE host.seen_at END,
+            tried_at = f.ended, trouble = f.why, trouble_next = f.next,
             trouble_since = CASE WHEN f.code = '' THEN NULL
-                WHEN trouble_code = f.code THEN coalesce(trouble_since, f.at) ELSE f.at END,
+                WHEN host.trouble_code = f.code THEN coalesce(host.trouble_since, f.ended) ELSE f.ended END,
             trouble_code = f.code,
-            machine_id = CASE WHEN f.machine <> '' THEN f.machine ELSE machine_id END,
-            on_commit = CASE WHEN f.commit_id <> '' THEN f.commit_id ELSE on_commit END,
-            facts_at = CASE WHEN f.facts <> '' THEN f.at ELSE facts_at END,
-            facts = CASE WHEN f.facts <> '' THEN f.facts ELSE facts END
+            machine_id = CASE WHEN f.machine <> '' THEN f.machine ELSE host.machine_id END,
+            on_commit = CASE WHEN f.commit_id <> '' THEN f.commit_id ELSE host.on_commit END,
+            facts_at = CASE WHEN f.facts <> '' THEN f.ended ELSE host.facts_at END,
+            facts = CASE WHEN f.facts <> '' THEN f.facts ELSE host.facts END
         FROM fresh_hosts f WHERE f.host_id = host.host_id
         """
     )

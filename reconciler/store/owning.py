@@ -55,7 +55,7 @@ def write_owned(
         "digest": numpy.array([number(mine.digest) for mine in owned], dtype="uint64"),
         "spec": numpy.array(specs, dtype="uint64"),
         "line": numpy.array([mine.source.line for mine in owned], dtype="int32"),
-        "at": moments([now] * len(owned)),
+        "kept_at": moments([now] * len(owned)),
         "origin": words([mine.origin.value for mine in owned]),
         "commit_id": words([mine.commit for mine in owned]),
         "on_remove": words([mine.on_remove for mine in owned]),
@@ -66,8 +66,8 @@ def write_owned(
         """
         CREATE OR REPLACE TEMP TABLE kept AS
         SELECT f.host_id, f.res_id, f.origin, f.digest, f.spec, f.commit_id, f.on_remove, f.path, f.line,
-               coalesce(o.owned_since, f.at) AS owned_since,
-               CASE WHEN o.digest = f.digest THEN o.applied_at ELSE f.at END AS applied_at
+               coalesce(o.owned_since, f.kept_at) AS owned_since,
+               CASE WHEN o.digest = f.digest THEN o.applied_at ELSE f.kept_at END AS applied_at
         FROM fresh_owned f LEFT JOIN owned o ON o.host_id = f.host_id AND o.res_id = f.res_id
         """
     )

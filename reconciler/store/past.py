@@ -78,13 +78,13 @@ def past(db: Db, names: Names, sheets: Sheets, desired: Desired) -> PastOf:
     # A list of no text can't be typed by itself; no row is then declared, and no row asks for it.
     found = db.rows(f"SELECT {_COLUMNS} {join} {_DIFFERS}", {"removals": list(sheet.removals) or [""]})
     by_kind, by_host = _owned_counts(db, names, sheet)
-    hosts = hosts(db)
-    seen = [host.seen_at for name, host in hosts.items() if host.seen_at is not None and name in desired.hosts]
+    known = hosts(db)
+    seen = [host.seen_at for name, host in known.items() if host.seen_at is not None and name in desired.hosts]
     return PastOf(
         rows=_rows(db, names, sheet, found),
         owned_by_kind=by_kind,
         owned_by_host=by_host,
-        hosts=hosts,
+        hosts=known,
         pauses=people.pauses(db),
         approvals=people.approvals(db, desired.commit.id),
         backoffs=people.backoffs(db, names),
@@ -170,15 +170,17 @@ def _unmanaged(db: Db, sheet: Sheet) -> int:
 
 
 def hosts(db: Db) -> dict[str, HostPast]:
+    """What is remembered of every host, by name."""
     return {
         name: HostPast(
             seen_at=seconds(seen_at),
+            tried_at=seconds(tried_at),
             trouble=trouble,
             trouble_code=code,
             trouble_since=seconds(since),
             machine_id=machine_id,
         )
-        for name, seen_at, trouble, code, since, machine_id in db.rows(
-            "SELECT name, seen_at, trouble, trouble_code, trouble_since, machine_id FROM host ORDER BY name"
+        for name, seen_at, tried_at, trouble, code, since, machine_id in db.rows(
+            "SELECT name, seen_at, tried_at, trouble, trouble_code, trouble_since, machine_id FROM host ORDER BY name"
         )
     }

@@ -109,7 +109,8 @@ def holding(
 ) -> None:
     """Remember that `commit` was read. Held when it has no errors and no guard stops its plan (`runs`); then what
     waited under another commit waits no more."""
-    good = runs and not any(problem.severity == "error" for problem in problems)
+    errors = any(problem.severity == "error" for problem in problems)
+    standing = "refused" if errors else "held" if runs else "stopped"
     with db.writing() as con:
         con.execute("DELETE FROM commit_read WHERE commit_id = ?", [commit.id])
         con.execute(
@@ -120,19 +121,19 @@ def holding(
                 _clean(commit.subject),
                 moment(commit.at),
                 commit.tree,
-                desired_id if good else "",
-                good,
+                "" if errors else desired_id,
+                standing,
                 _clean(canonical([{**problem.json(), "who": problem.who} for problem in problems])),
                 moment(now),
             ],
         )
-        if good:
+        if standing == "held":
             con.execute("DELETE FROM backoff WHERE commit_id <> ?", [commit.id])
 
 
 def held(db: Db) -> str:
     """The newest commit that was read and found valid; empty before the first."""
-    rows = db.rows("SELECT commit_id FROM commit_read WHERE held ORDER BY read_at DESC, commit_id LIMIT 1")
+    rows = db.rows("SELECT commit_id FROM commit_read WHERE standing = 'held' ORDER BY read_at DESC, commit_id LIMIT 1")
     return str(rows[0][0]) if rows else ""
 
 

@@ -15,7 +15,8 @@ import numpy
 
 from ..core.model import Desired, Key, Meaning, Ref, Resource
 from . import troubles
-from .db import SHEETS, Db, words
+from .bodies import aim
+from .db import SHEETS, Db, number, words
 from .names import Names, lent
 
 KEPT = 2
@@ -24,7 +25,7 @@ KEPT = 2
 
 @dataclass(frozen=True)
 class Sheet:
-    """One `Desired` as tables: `want` (host_id, res_id, digest, spread, removal) and `place` (host_id, name)."""
+    """One `Desired` as tables: `want` (host_id, res_id, digest, aim, spread, removal) and `place` (host_id, name)."""
 
     desired: Desired
     want: str
@@ -128,10 +129,10 @@ def _numbered(names: list[Any], known: Mapping[Any, int], free: int) -> dict[Any
 def _columns(
     desired: Desired, hosts: Mapping[str, int], refs: Mapping[Ref, int]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The five columns of `want`, and the texts that its `removal` column counts."""
+    """The columns of `want`, and the texts that its `removal` column counts."""
     ids: dict[int, Any] = {}  # selectors share their tuple of hosts: its numbers are looked up once
     removals: dict[str, int] = {}
-    parts: dict[str, list[Any]] = {name: [] for name in ("host_id", "res_id", "digest", "spread", "removal")}
+    parts: dict[str, list[Any]] = {name: [] for name in ("host_id", "res_id", "digest", "aim", "spread", "removal")}
     for index, spread in enumerate(desired.spreads):
         found = ids.get(id(spread.hosts))
         if found is None:
@@ -140,23 +141,25 @@ def _columns(
         count = len(found)
         if not count:
             continue
-        number = refs[Ref(spread.manifest.kind, spread.manifest.name)]
+        res_id = refs[Ref(spread.manifest.kind, spread.manifest.name)]
         parts["host_id"].append(found)
-        parts["res_id"].append(numpy.full(count, number, dtype="int32"))
+        parts["res_id"].append(numpy.full(count, res_id, dtype="int32"))
         parts["spread"].append(numpy.full(count, index, dtype="int32"))
         if spread.same is not None:
             removal = removals.setdefault(spread.same.on_remove, len(removals))
-            parts["digest"].append(numpy.full(count, int(spread.same.digest, 16), dtype="uint64"))
+            parts["digest"].append(numpy.full(count, number(spread.same.digest), dtype="uint64"))
+            parts["aim"].append(numpy.full(count, aim(spread.same), dtype="uint64"))
             parts["removal"].append(numpy.full(count, removal, dtype="int32"))
         else:
             meanings: list[Meaning] = [spread.each[name] for name in spread.hosts]
-            parts["digest"].append(numpy.array([int(meaning.digest, 16) for meaning in meanings], dtype="uint64"))
+            parts["digest"].append(numpy.array([number(meaning.digest) for meaning in meanings], dtype="uint64"))
+            parts["aim"].append(numpy.array([aim(meaning) for meaning in meanings], dtype="uint64"))
             parts["removal"].append(
                 numpy.array(
                     [removals.setdefault(meaning.on_remove, len(removals)) for meaning in meanings], dtype="int32"
                 )
             )
-    types = {"digest": "uint64"}
+    types = {"digest": "uint64", "aim": "uint64"}
     columns = {
         name: numpy.concatenate(arrays) if arrays else numpy.array([], dtype=types.get(name, "int32"))
         for name, arrays in parts.items()

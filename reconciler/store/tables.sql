@@ -22,6 +22,7 @@ CREATE TABLE host (
     host_id INTEGER NOT NULL,           -- given once, never reused
     name VARCHAR NOT NULL,              -- metadata.name of the Host; changes only by previousName
     seen_at TIMESTAMP,                  -- the last look that read all that is declared; NULL: never looked at
+    tried_at TIMESTAMP,                 -- the last visit, whether it got through or not
     watched_from TIMESTAMP,             -- since when it was looked at without a gap (see watched)
     trouble VARCHAR NOT NULL,           -- why the last visit did not get through, in a sentence; empty when it did
     trouble_code VARCHAR NOT NULL,      -- the same as a word of trip/troubles.py
@@ -69,8 +70,8 @@ CREATE TABLE observed (
     status UTINYINT NOT NULL,           -- 0 Unknown, 1 Present, 2 Absent
     state UBIGINT NOT NULL,             -- body of the whole state, 0 unless Present
     seen_as UBIGINT NOT NULL,           -- digest of the state through the eyes of what was wanted at the reading
-                                        -- (core.diff.view); equals the wanted digest when all was right. A filter only:
-                                        -- core.diff decides
+                                        -- (core.diff.view); the wanted digest (with what is ignored) when all was right.
+                                        -- A filter only: core.diff decides
     right_then BOOLEAN,                 -- whether it was as wanted when read; NULL: not declared then, or Unknown
     why VARCHAR NOT NULL,               -- why Unknown; else empty
     valid_from TIMESTAMP NOT NULL       -- the reading that first found it so
@@ -112,7 +113,7 @@ CREATE TABLE commit_read (
     authored_at TIMESTAMP NOT NULL,     -- author time
     tree VARCHAR NOT NULL,              -- id of its tree
     desired_id VARCHAR NOT NULL,        -- digest of what it means; empty when it is refused
-    held BOOLEAN NOT NULL,              -- valid, so the fleet was held to it; false: refused
+    standing VARCHAR NOT NULL,          -- `held`, `stopped` by a guard of its plan, or `refused` for its errors
     problems VARCHAR NOT NULL,          -- JSON list of its problems, warnings too
     read_at TIMESTAMP NOT NULL          -- when it was read last: the newest held one is in force
 );

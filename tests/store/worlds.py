@@ -72,10 +72,21 @@ def desired(hosts: Sequence[str], *spreads: Spread, commit: Commit = COMMIT, pol
 
 
 def report(
-    host: str, seen: Mapping[tuple[str, str], Observation], at: float = NOW, owned: Sequence[Owned] | None = None, **more: object
+    host: str,
+    seen: Mapping[tuple[str, str], Observation],
+    at: float = NOW,
+    owned: Sequence[Owned] | None = None,
+    **more: object,
 ) -> Report:
     readings = tuple(Reading(key=Key(host, *ref), seen=one, at=at) for ref, one in seen.items())
-    made = Report(host=host, readings=readings, started=at - 1, ended=at, machine_id=f"m-{host}", owned=None if owned is None else tuple(owned))
+    made = Report(
+        host=host,
+        readings=readings,
+        started=at - 1,
+        ended=at,
+        machine_id=f"m-{host}",
+        owned=None if owned is None else tuple(owned),
+    )
     return replace(made, **more)  # type: ignore[arg-type]
 
 

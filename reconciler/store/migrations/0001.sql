@@ -11,6 +11,7 @@ CREATE TABLE host (
     host_id INTEGER NOT NULL,
     name VARCHAR NOT NULL,
     seen_at TIMESTAMP,
+    tried_at TIMESTAMP,
     watched_from TIMESTAMP,
     trouble VARCHAR NOT NULL,
     trouble_code VARCHAR NOT NULL,
@@ -83,7 +84,7 @@ CREATE TABLE commit_read (
     authored_at TIMESTAMP NOT NULL,
     tree VARCHAR NOT NULL,
     desired_id VARCHAR NOT NULL,
-    held BOOLEAN NOT NULL,
+    standing VARCHAR NOT NULL,
     problems VARCHAR NOT NULL,
     read_at TIMESTAMP NOT NULL
 );
