@@ -21,6 +21,7 @@ from ..settings import Settings
 from . import ssh
 from .batch import Batch, Pythons, kind_ops
 from .bundler import Bundler
+from .plain import Plain
 
 KINDS_FOLDER = Path(__file__).parent.parent / "kinds"
 
@@ -45,13 +46,17 @@ class AnsibleTrip:
         self, visits: Sequence[Visit], on_report: Callable[[Report], None], on_event: Callable[[str, str], None]
     ) -> None:
         """Make all visits; see ports.Trip."""
+        if self.settings.strategy == "plain":
+            changing = [visit for visit in visits if visit.changes]
+            Plain(self.batch, changing, on_event).go(on_report)
+            visits = [visit for visit in visits if not visit.changes]
         self.batch.go(visits, on_report, on_event)
 
-    def read_own(self, hosts: Iterable[Host]) -> dict[str, Report]:
+    def read_own(self, hosts: Iterable[Host], fleet: str) -> dict[str, Report]:
         """Host name → a report with the host's own file, and no readings."""
         found: dict[str, Report] = {}
         self.batch.go(
-            [Visit(host=host) for host in hosts],
+            [Visit(host=host, fleet=fleet) for host in hosts],
             lambda report: found.__setitem__(report.host, report),
             lambda host, words: None,
         )

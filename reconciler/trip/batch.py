@@ -17,6 +17,12 @@ from .bundler import Bundler, CannotBundle, boot
 
 OnReport = Callable[[Report], None]
 OnWords = Callable[[str, str], None]
+Adds = Callable[[Visit], Mapping[str, Json]]
+
+
+def _nothing(visit: Visit) -> Mapping[str, Json]:
+    return {}
+
 
 PLAY = json.dumps(
     [
@@ -66,20 +72,20 @@ class Batch:
     bundler: Bundler
     pythons: Pythons
 
-    def go(self, visits: Sequence[Visit], on_report: OnReport, on_words: OnWords, *, forget: bool = False) -> None:
-        """All visits in one run. `on_report` once for each host, as it ends."""
+    def go(self, visits: Sequence[Visit], on_report: OnReport, on_words: OnWords, *, adds: Adds = _nothing) -> None:
+        """All visits in one run. `on_report` once for each host, as it ends; `adds` adds to a visit's order."""
         if visits:
             with run.folder(self.settings) as at:
-                _Run(self, at, visits, on_report, on_words, forget).go()
+                _Run(self, at, visits, on_report, on_words, adds).go()
 
 
 class _Run:
     """One run under way."""
 
     def __init__(
-        self, batch: Batch, at: Path, visits: Sequence[Visit], on_report: OnReport, on_words: OnWords, forget: bool
+        self, batch: Batch, at: Path, visits: Sequence[Visit], on_report: OnReport, on_words: OnWords, adds: Adds
     ) -> None:
-        self.batch, self.at, self.visits, self.forget = batch, at, visits, forget
+        self.batch, self.at, self.visits, self.adds = batch, at, visits, adds
         self.on_report, self.on_words = on_report, on_words
         self.settings = batch.settings
         self.memory = run.MemoryFile("orders")
@@ -139,7 +145,7 @@ class _Run:
         batch, host = self.batch, visit.host
         args = ways.args(host, bool(visit.machine_id))
         order = wire.order(
-            visit, batch.kinds, self.settings, batch.opener, batch.bundler.core_version, forget=self.forget
+            visit, batch.kinds, self.settings, batch.opener, batch.bundler.core_version, adds=self.adds(visit)
         )
         kinds = frozenset(look.key.kind for look in visit.looks)
         bundle = batch.bundler.bundle(order.modules, kinds, batch.pythons.of(host.name))

@@ -88,9 +88,11 @@ def play(
     on_event: OnEvent,
     *,
     password: str = "",
+    extra: str = "",
     cancelled: Callable[[], bool] = lambda: False,
 ) -> str:
-    """Run `playbook` (its text) over `inventory` (host → variables) in the folder `at`; events as they come.
+    """Run `playbook` (its text) over `inventory` (host → variables) in the folder `at`; events as they come. `extra` is
+    the path of a file with more variables.
 
     Gives what Ansible printed when it did not run properly, empty when it did. Never raises for hosts.
     """
@@ -102,10 +104,10 @@ def play(
     hosts = json.dumps({"all": {"hosts": inventory}})
     _private(at / "inventory" / "hosts.json", hosts)
     pass_file = MemoryFile("password") if password else None
-    words: list[str] = []
+    words = ["-e", f"@{extra}"] if extra else []
     if pass_file is not None:
         pass_file.add(password.encode())
-        words = ["--become-password-file", pass_file.path]
+        words += ["--become-password-file", pass_file.path]
 
     def heard(event: dict[str, Json]) -> bool:
         on_event(event)

@@ -304,6 +304,12 @@ def told(said: str, host: Host, connect: float, limit: float = 0.0) -> Trouble:
     return trouble("host-error", host, last[-1] if last else "", connect, limit)
 
 
+def login(said: str, host: Host, connect: float) -> Trouble | None:
+    """A failed task's words, if it was sudo that failed and not the task."""
+    found = told(said, host, connect)
+    return found if found.code.startswith("sudo-") else None
+
+
 def _line(pattern: str, said: str) -> str:
     """The line that matched, without the prefixes that Ansible puts before it."""
     for line in said.splitlines():

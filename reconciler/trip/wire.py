@@ -2,7 +2,8 @@
 
 An order (JSON; host/visit.py is its reader): format, fleet, holder, lease (seconds), machineId, ansible, mark,
 looks [[kind, name, request]], changes [{kind, name, action, look, have, after_state, after, ops, own, onChange, loaded,
-error}], own, disown, forget. An answer: format, machineId, facts, magic, readings (one a look, in order), outcomes (one
+error}], own, disown; and, where they are meant, forget (true: remove the host's file when
+all went well), judge (true: run no op, say which would run), settled [[kind, name, loaded]] (done by other means). An answer: format, machineId, facts, magic, readings (one a look, in order), outcomes (one
 a change), extra, owned, trouble.
 """
 
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 
 from ..core.kind import Kinds
 from ..core.model import (
-    Action,
+    NOTHING,
     Change,
     Json,
     Key,
@@ -37,6 +38,7 @@ from ..core.model import (
     observation,
     reading_json,
 )
+from ..core.predict import owned_after
 from ..core.problem import Refused
 from ..ports import Opener
 from ..settings import Settings
@@ -82,7 +84,7 @@ class Order:
 
 
 def order(
-    visit: Visit, kinds: Kinds, settings: Settings, opener: Opener, ansible: str, *, forget: bool = False
+    visit: Visit, kinds: Kinds, settings: Settings, opener: Opener, ansible: str, *, adds: Mapping[str, Json] = NOTHING
 ) -> Order:
     """The one place where what is sealed is opened, for its own host. What can't be opened fails its change alone."""
     mark = "TRUEUP-" + secrets.token_hex(8)
@@ -91,7 +93,7 @@ def order(
     changes = [_change(change, visit, kinds, opener, index, at) for change in visit.changes]
     body = {
         "format": 1,
-        "fleet": settings.fleet,
+        "fleet": visit.fleet,
         "holder": settings.controller_id,
         "lease": LEASE,
         "machineId": visit.machine_id,
@@ -101,7 +103,7 @@ def order(
         "changes": changes,
         "own": [{"kind": own.key.kind, "name": own.key.name, **_owned_json(own)} for own in visit.own],
         "disown": [[key.kind, key.name] for key in visit.disown],
-        "forget": forget,
+        **adds,
     }
     text = json.dumps(body, separators=(",", ":"), default=dict).encode("utf-8", "surrogatepass")
     modules = frozenset(op.module for ops in visit.ops.values() for op in ops)
@@ -117,6 +119,7 @@ def _change(
     except Refused as refused:
         error = "; ".join(problem.message for problem in refused.problems)
     want = change.want
+    owned = owned_after(change, change.source.commit)
     loaded = want.spec.get("loaded") if want is not None else None
     return {
         "kind": change.key.kind,
@@ -127,26 +130,11 @@ def _change(
         "after_state": reading_json(kinds[change.key.kind].after(change)),
         "after": sorted(at[key] for key in change.after if key in at),
         "ops": ops,
-        "own": _owned_json(ownership(change)) if want is not None else None,
+        "own": _owned_json(owned) if owned is not None else None,
         "onChange": want.on_change if want is not None else "",
         "loaded": dict(loaded) if isinstance(loaded, Mapping) else None,
         "error": error,
     }
-
-
-def ownership(change: Change) -> Owned:
-    """What is owned once `change` went well; only for changes that want something."""
-    assert change.want is not None
-    made = change.action in (Action.CREATE, Action.REPLACE)
-    origin = change.owned.origin if change.owned else (Origin.CREATED if made else Origin.FOUND)
-    return Owned(
-        key=change.key,
-        origin=origin,
-        spec=change.want.spec,
-        digest=change.want.digest,
-        commit=change.source.commit,
-        on_remove=change.want.on_remove,
-    )
 
 
 def _owned_json(owned: Owned) -> dict[str, Json]:

@@ -64,10 +64,10 @@ def main(stdin: BinaryIO) -> None:
     os.environ.update(LC_ALL="C.UTF-8", PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     os.chdir("/")
     bundle = Bundle(json.loads(index.decode("utf-8")), zlib.decompress(blob))
-    sys.meta_path.insert(0, bundle)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, bundle)
     request = json.loads(zlib.decompress(payload).decode("utf-8"))
     try:
-        from trueup_host.visit import visit
+        from trueup_host.visit import visit  # type: ignore[import-not-found]
 
         answer = visit(request, bundle.code)
     except BaseException:

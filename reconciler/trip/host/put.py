@@ -18,18 +18,13 @@ import grp
 import json
 import os
 import pwd
-import shlex
 import stat
-import subprocess
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-BACKUP = "/var/lib/trueup/backup"
-SCRATCH = "/var/lib/trueup/tmp"
+from . import keep
+from .keep import Refused
+
 Result = Dict[str, Any]
-
-
-class Refused(Exception):
-    """What was asked can't be done here; the text is for people."""
 
 
 def run(args: Dict[str, Any]) -> Result:
@@ -41,7 +36,7 @@ def run(args: Dict[str, Any]) -> Result:
     except Refused as error:
         return {"changed": False, "failed": True, "msg": str(error)}
     except OSError as error:
-        return {"changed": False, "failed": True, "msg": _words(error, str(args.get("path", "")))}
+        return {"changed": False, "failed": True, "msg": keep.words(error, str(args.get("path", "")))}
 
 
 def _put(args: Dict[str, Any]) -> Result:
@@ -145,9 +140,9 @@ def _file(folder: int, name: str, args: Dict[str, Any]) -> bool:
         if content is None:
             content = _read(old) if old >= 0 else b""
         if args.get("validate"):
-            _validate(str(args["validate"]), content, mode)
+            keep.validate(str(args["validate"]), content, mode)
         if args.get("keep_backup") and not same and old >= 0:
-            keep_backup(old, path)
+            keep.backup(old, path)
         _write(folder, name, content, uid, gid, mode, old)
         return True
     finally:
@@ -294,7 +289,7 @@ def _link(folder: int, name: str, args: Dict[str, Any]) -> bool:
     if args.get("keep_backup") and there is not None and stat.S_ISREG(there.st_mode):
         old = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         try:
-            keep_backup(old, str(args["path"]))
+            keep.backup(old, str(args["path"]))
         finally:
             os.close(old)
     part = _part(name)
@@ -324,77 +319,11 @@ def _absent(folder: int, name: str, args: Dict[str, Any]) -> bool:
     if args.get("keep_backup") and stat.S_ISREG(there.st_mode):
         old = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         try:
-            keep_backup(old, str(args["path"]))
+            keep.backup(old, str(args["path"]))
         finally:
             os.close(old)
     os.unlink(name, dir_fd=folder)
     return True
-
-
-# ---------------------------------------------------------------- before something is lost, before it goes live
-
-
-def keep_backup(fd: int, path: str) -> None:
-    """Copy what is there to BACKUP, once: what was there before trueup came is what people will want back."""
-    os.makedirs(BACKUP, mode=0o700, exist_ok=True)
-    goal = os.path.join(BACKUP, path.replace("%", "%25").replace("/", "%2F")[:240])
-    if os.path.lexists(goal):
-        return
-    part = "%s.%d.part" % (goal, os.getpid())
-    out = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            os.lseek(fd, 0, os.SEEK_SET)
-            while True:
-                chunk = os.read(fd, 1 << 20)
-                if not chunk:
-                    break
-                view = memoryview(chunk)
-                while view:
-                    view = view[os.write(out, view) :]
-        finally:
-            os.close(out)
-        os.rename(part, goal)
-    except BaseException:
-        os.unlink(part)
-        raise
-
-
-def _validate(command: str, content: bytes, mode: int) -> None:
-    """Run `command` (no shell) with %s standing for a private copy of the content; Refused unless it exits 0."""
-    os.makedirs(SCRATCH, mode=0o700, exist_ok=True)
-    copy = os.path.join(SCRATCH, "check-%d" % os.getpid())
-    fd = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-        os.chmod(copy, mode & 0o700 | 0o400)
-        argv = [part.replace("%s", copy) for part in shlex.split(command)]
-        try:
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        except OSError as error:
-            raise Refused("validate: %s: %s" % (argv[0], error.strerror)) from None
-        if done.returncode:
-            said = done.stdout.decode("utf-8", "replace").replace(copy, "the new content").strip()[-600:]
-            raise Refused("validate: %s exited %d: %s" % (argv[0], done.returncode, said))
-    finally:
-        os.unlink(copy)
-
-
-def _words(error: OSError, path: str) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "no space left on %s" % mount_of(path)
-    if error.errno == errno.EROFS:
-        return "%s is on a read-only file system" % path
-    return "%s: %s" % (path, error.strerror or error)
-
-
-def mount_of(path: str) -> str:
-    """The mount point that `path` lies on."""
-    at = os.path.dirname(path) or "/"
-    while at != "/" and not os.path.ismount(at):
-        at = os.path.dirname(at)
-    return at
 
 
 # ---------------------------------------------------------------- as somebody else
@@ -452,7 +381,7 @@ def _backup_first(args: Dict[str, Any]) -> None:
         try:
             content = _content(args)
             if content is None or not _same(fd, content):
-                keep_backup(fd, str(args["path"]))
+                keep.backup(fd, str(args["path"]))
         finally:
             os.close(fd)
     finally:

@@ -54,7 +54,9 @@ class Visit:
         self.outcomes: List[Optional[Dict[str, Any]]] = [None] * len(self.changes)
         self.runner = ops.Runner(code, str(payload.get("ansible", "")))
         self.own = OwnFile(str(payload["fleet"]))
-        self.writes = bool(self.changes or payload["own"] or payload["disown"] or payload.get("forget"))
+        self.writes = bool(
+            self.changes or payload["own"] or payload["disown"] or payload.get("forget") or payload.get("settled")
+        )
         self.machine = machine_id()
         self.extra: List[Dict[str, Any]] = []
 
@@ -65,22 +67,32 @@ class Visit:
         self.own.lock(LOCK_WAIT, create=self.writes)
         if self.writes:
             self.own.take_lease(str(self.payload["holder"]), float(self.payload["lease"]))
+            self.settle()
             self.prepare()
+            if self.payload.get("judge"):
+                judged = [outcome or _outcome("skipped", "to do") for outcome in self.outcomes]
+                return self.answer(self.read_all(), judged)
             for index in range(len(self.changes)):
                 self.outcomes[index] = self.change(index)
             self.finish()
-        readings = self.read(list(range(len(self.looks))))
+        readings = self.read_all()
         if self.writes:
             self.remember(readings)
+        return self.answer(readings, self.outcomes)
+
+    def answer(self, readings: List[Reading], outcomes: List[Any]) -> Dict[str, Any]:
         return _answer(
             readings=readings,
-            outcomes=self.outcomes,
+            outcomes=outcomes,
             extra=self.extra,
             owned=self.own.entries() if self.own.readable else None,
             ownReadable=self.own.readable,
         )
 
     # ---- reading
+
+    def read_all(self) -> List[Reading]:
+        return self.read(list(range(len(self.looks))))
 
     def read(self, which: List[int]) -> List[Reading]:
         """Readings of the looks `which`, in that order; each kind's probe is asked once."""
@@ -115,6 +127,14 @@ class Visit:
 
     # ---- doing
 
+    def settle(self) -> None:
+        """What was done by other means since it was judged: nothing of it is due, and what it loaded is known."""
+        for kind, name, loaded in self.payload.get("settled") or ():
+            ref = "%s/%s" % (kind, name)
+            self.own.due.pop(ref, None)
+            if loaded is not None:
+                self.own.loaded[ref] = dict(loaded)
+
     def prepare(self) -> None:
         """Judge each change by a fresh reading, and write down what is about to happen before any of it does."""
         self.before_owned = dict(self.own.owned)
@@ -144,9 +164,10 @@ class Visit:
         moving = {_ref(c) for c, outcome in zip(self.changes, self.outcomes) if outcome is None}
         for change in self.changes:
             if change.get("loaded") is not None and _ref(change) in moving:
-                self.own.loaded.setdefault(_ref(change), {})
-                for ref in change["loaded"]:
-                    self.own.loaded[_ref(change)][ref] = ""
+                known = self.own.loaded.setdefault(_ref(change), {})
+                for ref, digest in change["loaded"].items():
+                    if ref in moving or known.get(ref, digest) != digest:
+                        known[ref] = ""
         for refs in self.own.loaded.values():
             for ref in refs:
                 if ref in moving:
@@ -226,9 +247,19 @@ class Visit:
             elif self.own.owned.get(key, {}).get("pending"):
                 self.settle_pending(key, change, there.get(key))
         for entry in self.payload["own"]:
-            self.own.note(entry["kind"], entry["name"], {k: v for k, v in entry.items() if k not in ("kind", "name")})
+            self.own.note(entry["kind"], entry["name"], entry)
+            loaded = entry["spec"].get("loaded")
+            if isinstance(loaded, dict):  # never recorded counts as loaded
+                self.own.loaded[_ref(entry)] = dict(loaded, **self.own.loaded.get(_ref(entry), {}))
         for kind, name in self.payload["disown"]:
             self.own.note(kind, name, None)
+        for key, entry in list(self.own.owned.items()):
+            # Written down before ops whose end nobody recorded: the reading says whether they made it.
+            if entry.get("pending") and key in there:
+                if "state" in there[key]:
+                    entry.pop("pending")
+                elif there[key].get("absent"):
+                    self.own.note(key[0], key[1], None)
         if self.payload.get("forget") and all(o is not None and o["result"] == "ok" for o in self.outcomes):
             self.own.remove()
         else:

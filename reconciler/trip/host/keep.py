@@ -1,0 +1,78 @@
+"""Before something is lost, and before it goes live: the one backup, the validation, and the words when it fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import subprocess
+
+BACKUP = "/var/lib/trueup/backup"
+SCRATCH = "/var/lib/trueup/tmp"
+
+
+class Refused(Exception):
+    """What was asked can't be done here; the text is for people."""
+
+
+def backup(fd: int, path: str) -> None:
+    """Copy what is there to BACKUP, once: what was there before trueup came is what people will want back."""
+    os.makedirs(BACKUP, mode=0o700, exist_ok=True)
+    goal = os.path.join(BACKUP, path.replace("%", "%25").replace("/", "%2F")[:240])
+    if os.path.lexists(goal):
+        return
+    part = "%s.%d.part" % (goal, os.getpid())
+    out = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            os.lseek(fd, 0, os.SEEK_SET)
+            while True:
+                chunk = os.read(fd, 1 << 20)
+                if not chunk:
+                    break
+                view = memoryview(chunk)
+                while view:
+                    view = view[os.write(out, view) :]
+        finally:
+            os.close(out)
+        os.rename(part, goal)
+    except BaseException:
+        os.unlink(part)
+        raise
+
+
+def validate(command: str, content: bytes, mode: int) -> None:
+    """Run `command` (no shell) with %s standing for a private copy of the content; Refused unless it exits 0."""
+    os.makedirs(SCRATCH, mode=0o700, exist_ok=True)
+    copy = os.path.join(SCRATCH, "check-%d" % os.getpid())
+    fd = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+        os.chmod(copy, mode & 0o700 | 0o400)
+        argv = [part.replace("%s", copy) for part in shlex.split(command)]
+        try:
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        except OSError as error:
+            raise Refused("validate: %s: %s" % (argv[0], error.strerror)) from None
+        if done.returncode:
+            said = done.stdout.decode("utf-8", "replace").replace(copy, "the new content").strip()[-600:]
+            raise Refused("validate: %s exited %d: %s" % (argv[0], done.returncode, said))
+    finally:
+        os.unlink(copy)
+
+
+def words(error: OSError, path: str) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "no space left on %s" % mount_of(path)
+    if error.errno == errno.EROFS:
+        return "%s is on a read-only file system" % path
+    return "%s: %s" % (path, error.strerror or error)
+
+
+def mount_of(path: str) -> str:
+    """The mount point that `path` lies on."""
+    at = os.path.dirname(path) or "/"
+    while at != "/" and not os.path.ismount(at):
+        at = os.path.dirname(at)
+    return at

@@ -1,0 +1,98 @@
+"""Writes the YAML of playbooks: few shapes, each the way that linters and people like it. (manifests/ reads YAML; nobody
+here needs to.)
+
+Dicts and lists in block style; text that reads as itself plain or as a block, all other text double-quoted, folded at
+100 characters; text that Ansible would take for a template is `!unsafe`. A `Raw` goes as it is, for templates that are meant.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from ..core.model import Json
+
+WIDTH = 100
+_PLAIN = re.compile(r"[A-Za-z/_][A-Za-z0-9 /._+=-]*[A-Za-z0-9/._+=-]|[A-Za-z/]")
+_NOT_TEXT = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"})
+_BLOCK = re.compile(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f\ufeff\u2028\u2029\ud800-\udfff]*")
+
+
+class Raw(str):
+    """Text that holds a template on purpose."""
+
+
+def document(value: Json) -> str:
+    """One document, with its `---`."""
+    return "---\n" + "\n".join(_lines(value)) + "\n"
+
+
+def _lines(value: Json) -> list[str]:
+    if isinstance(value, Mapping):
+        return [line for key, inner in value.items() for line in _entry(f"{_scalar(str(key))}:", inner)]
+    assert isinstance(value, (list, tuple))
+    found: list[str] = []
+    for inner in value:
+        lines = _lines(inner) if isinstance(inner, (Mapping, list, tuple)) and inner else _entry("", inner)
+        found.append("- " + lines[0].lstrip())
+        found += ["  " + line for line in lines[1:]]
+    return found
+
+
+def _entry(head: str, value: Json) -> list[str]:
+    gap = " " if head else ""
+    if isinstance(value, (Mapping, list, tuple)):
+        if not value:
+            return [f"{head}{gap}{'{}' if isinstance(value, Mapping) else '[]'}"]
+        return [head, *("  " + line for line in _lines(value))]
+    if isinstance(value, str) and not isinstance(value, Raw) and _reads_as_block(value):
+        # An indentation indicator, because the text may begin with spaces; `-` keeps no line break at the end.
+        mark = "|2" if value.endswith("\n") else "|2-"
+        unsafe = "!unsafe " if _template(value) else ""
+        return [f"{head}{gap}{unsafe}{mark}", *("  " + line if line else "" for line in value.rstrip("\n").split("\n"))]
+    first, *rest = _scalar(value).split("\n")
+    return [f"{head}{gap}{first}", *("  " + line for line in rest)]
+
+
+def _reads_as_block(text: str) -> bool:
+    lines = text.split("\n")
+    return (
+        len(lines) > 1
+        and bool(_BLOCK.fullmatch(text))
+        and bool(lines[0].strip())
+        and not text.endswith("\n\n")
+        and all(len(line) <= WIDTH + 40 and line == line.rstrip() for line in lines)
+    )
+
+
+def _scalar(value: Json) -> str:
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if _PLAIN.fullmatch(value) and value.lower() not in _NOT_TEXT and len(value) <= WIDTH and not _number(value):
+        return value
+    unsafe = "!unsafe " if _template(value) and not isinstance(value, Raw) else ""
+    return unsafe + "\n".join(_folded(json.dumps(value)))
+
+
+def _number(text: str) -> bool:
+    return bool(re.fullmatch(r"[-+.]?\d.*|\.(inf|nan)", text, re.IGNORECASE))
+
+
+def _template(text: str) -> bool:
+    return any(sign in text for sign in ("{{", "{%", "{#"))
+
+
+def _folded(quoted: str) -> list[str]:
+    """A double-quoted scalar over several lines: a backslash at the end of a line joins it with the next, whose
+    leading spaces are dropped unless escaped (YAML 1.2, 7.3.1)."""
+    lines: list[str] = []
+    while len(quoted) > WIDTH:
+        at = WIDTH
+        while quoted[at - 1] == "\\" or re.search(r"\\u[0-9a-f]{0,3}$", quoted[at - 6 : at]):
+            at -= 1
+        lines.append(quoted[:at] + "\\")
+        quoted = quoted[at:]
+        if quoted.startswith(" "):
+            quoted = "\\" + quoted
+    return [*lines, quoted]
