@@ -5,8 +5,9 @@ with lab.up(3) as hosts:
     assert "ada" in hosts[0].read("/etc/passwd")
 """
 
+from .fleet import Fleet
 from .host import LabHost, Spec
 from .lab import Lab, labs, sweep, up
 from .problems import LabError
 
-__all__ = ["Lab", "LabError", "LabHost", "Spec", "labs", "sweep", "up"]
+__all__ = ["Fleet", "Lab", "LabError", "LabHost", "Spec", "labs", "sweep", "up"]

@@ -6,30 +6,23 @@ Each step says what it does. Everything of the demo lies in one folder, /tmp/tru
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from . import Lab, LabError, sweep, up
+from .fleet import PROJECT, Fleet, free_port
 
-PROJECT = Path(__file__).resolve().parent.parent
-TRUEUP = str(PROJECT / ".venv/bin/trueup")
 NAMES = ("web-1", "web-2", "db-1")
 OBSERVE_EVERY = 20
 """Seconds between two looks at a host in the demo, so that drift is seen healed while one watches."""
-
-
-class DemoError(Exception):
-    """A step of the demo failed; the text says which and why."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -51,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print()
         return 0 if not arguments.exit else 130
-    except (DemoError, LabError) as error:
+    except LabError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1
     return 0
@@ -83,61 +76,34 @@ def _folder(hosts: Lab) -> Iterator[Path]:
 
 
 def _run(hosts: Lab, folder: Path, begin: float, leave: bool) -> None:
-    bare, clone = folder / "fleet.git", folder / "fleet"
-    port = _free_port()
-    settings = {
-        "TRUEUP_CONFIG": str(folder / "server.yaml"),
-        "TRUEUP_STATE_DIR": str(folder / "state"),
-        "TRUEUP_RUN_DIR": str(folder / "run"),
-        "TRUEUP_SOCKET": str(folder / "run/fleet.sock"),
-        "TRUEUP_LISTEN": f"127.0.0.1:{port}",
-        "TRUEUP_SSH_KEY": str(hosts.key),
-        "TRUEUP_OBSERVE_EVERY": str(OBSERVE_EVERY),
-    }
-    (folder / "server.yaml").write_text("# The demo says everything by TRUEUP_* variables.\n", encoding="utf-8")
-    environment = {
-        **os.environ,
-        **settings,
-        "PATH": f"{PROJECT}/.venv/bin:{os.environ.get('PATH', '')}:/usr/sbin:/sbin",
-    }
+    port = free_port(8080)
+    settings = {"TRUEUP_LISTEN": f"127.0.0.1:{port}", "TRUEUP_OBSERVE_EVERY": str(OBSERVE_EVERY)}
+    fleet = Fleet(hosts=hosts, folder=folder, key=hosts.key, settings=settings)
 
-    say(f"make a bare repository, with the hooks that check a push: trueup init --bare {bare}")
-    _call([TRUEUP, "init", "--bare", str(bare)], environment)
+    say(f"make a bare repository, with the hooks that check a push: trueup init --bare {fleet.bare}")
+    fleet.make()
 
-    say(f"start the daemon that holds the fleet to it: trueup serve --repo {bare} --branch main")
-    with _daemon(bare, folder, environment):
+    say(f"start the daemon that holds the fleet to it: trueup serve --repo {fleet.bare} --branch main")
+    with fleet.serve():
+        more(f"it writes to {fleet.log}")
         say("commit example-repo/ with the addresses and host keys of the lab hosts, and push it")
-        commit = _clone(hosts, bare, clone, environment)
-        _call(["git", "push", "origin", "main"], environment, clone, show=True)
+        shutil.copytree(PROJECT / "example-repo", fleet.clone, dirs_exist_ok=True)
+        for host in hosts:
+            write_host(fleet.clone / f"hosts/{host.name}.yaml", host.address, host.host_keys)
+        commit = fleet.commit("The fleet as it should be")
+        _show(fleet, "git", "push", "origin", "main")
 
         say(f"wait until every host is as the commit says: trueup wait {commit[:7]}")
-        _call([TRUEUP, "wait", commit], environment, clone, show=True)
+        _show(fleet, "trueup", "wait", commit)
 
         say("the fleet's status: trueup status")
-        _call([TRUEUP, "status"], environment, clone, show=True)
+        _show(fleet, "trueup", "status")
         print(f"\nConverged {time.monotonic() - begin:.1f} s after the start. The page: http://127.0.0.1:{port}/")
         if leave:
             return
-        _next(folder, clone, settings)
+        _next(fleet)
         while True:
             time.sleep(3600)
-
-
-def _clone(hosts: Lab, bare: Path, clone: Path, environment: Mapping[str, str]) -> str:
-    """Make a clone that holds the example with the lab's hosts in it; gives the commit."""
-    shutil.copytree(PROJECT / "example-repo", clone)
-    for host in hosts:
-        write_host(clone / f"hosts/{host.name}.yaml", host.address, host.host_keys)
-    _call(["git", "init", "--quiet", "--initial-branch=main"], environment, clone)
-    if not _ask(["git", "config", "user.email"], environment, clone):
-        _call(["git", "config", "user.name", "Demo"], environment, clone)
-        _call(["git", "config", "user.email", "demo@localhost"], environment, clone)
-    _call(["git", "remote", "add", "origin", str(bare)], environment, clone)
-    _call(["git", "config", "branch.main.remote", "origin"], environment, clone)
-    _call(["git", "config", "branch.main.merge", "refs/heads/main"], environment, clone)
-    _call(["git", "add", "--all"], environment, clone)
-    _call(["git", "commit", "--quiet", "--message", "The fleet as it should be"], environment, clone)
-    return _ask(["git", "rev-parse", "HEAD"], environment, clone)
 
 
 def write_host(path: Path, address: str, host_keys: tuple[str, ...]) -> None:
@@ -150,80 +116,33 @@ def write_host(path: Path, address: str, host_keys: tuple[str, ...]) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-@contextmanager
-def _daemon(bare: Path, folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """`trueup serve`, until the end; it ends with this process, however that goes (setpriv, PR_SET_PDEATHSIG)."""
-    log = folder / "serve.log"
-    with log.open("wb") as out:
-        daemon = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", "--", TRUEUP, "serve", "--repo", str(bare), "--branch", "main"],
-            env=environment, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-    try:
-        end = time.monotonic() + 20
-        while not Path(environment["TRUEUP_SOCKET"]).exists():
-            if daemon.poll() is not None or time.monotonic() > end:
-                raise DemoError(
-                    f"trueup serve does not start:\n{log.read_text(encoding='utf-8', errors='replace')[-3000:]}"
-                )
-            time.sleep(0.02)
-        more(f"it writes to {log}")
-        yield
-    except DemoError as error:
-        tail = log.read_text(encoding="utf-8", errors="replace")[-3000:]
-        raise DemoError(f"{error}\nThe daemon's log ends with:\n{tail}") from error
-    finally:
-        daemon.terminate()
-        try:
-            daemon.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
-            daemon.wait(timeout=10)
-
-
-def _free_port() -> int:
-    """8080 where it is free, else any."""
-    for port in (8080, 0):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as server:
-            return int(server.getsockname()[1])
-    raise DemoError("no TCP port is free on 127.0.0.1")
-
-
-def _ask(argv: list[str], environment: Mapping[str, str], cwd: Path) -> str:
-    done = subprocess.run(argv, env=environment, cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
-    return done.stdout.strip()
-
-
-def _call(argv: list[str], environment: Mapping[str, str], cwd: Path = PROJECT, *, show: bool = False) -> None:
-    """Run one command of a step, its words below the step's; raises DemoError when it fails."""
+def _show(fleet: Fleet, *argv: str) -> None:
+    """Run one command of a step, its words below the step's as they come; raises LabError when it fails."""
     process = subprocess.Popen(
-        argv, env=environment, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-        text=True, errors="replace",
+        argv, env=fleet.environment(), cwd=fleet.clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL, text=True, errors="replace",
     )  # fmt: skip
     assert process.stdout is not None
-    words = []
     for line in process.stdout:
-        words.append(line)
-        if show:
-            more(line)
+        more(line)
     if process.wait() != 0:
-        raise DemoError(
-            f"`{' '.join(argv)}` ended with {process.returncode}" + ("" if show else f":\n{''.join(words)}")
-        )
+        log = fleet.log.read_text(encoding="utf-8", errors="replace")[-3000:]
+        raise LabError(f"`{' '.join(argv)}` ended with {process.returncode}\nThe daemon's log ends with:\n{log}")
 
 
-def _next(folder: Path, clone: Path, settings: Mapping[str, str]) -> None:
-    (folder / "env").write_text(
-        "".join(f"export {name}='{value}'\n" for name, value in settings.items())
+def _next(fleet: Fleet) -> None:
+    """Write the settings for another terminal, and tell what to try in it."""
+    (fleet.folder / "env").write_text(
+        "".join(f"export {name}='{value}'\n" for name, value in fleet.variables().items())
         + f"export PATH='{PROJECT}/.venv/bin':\"$PATH\":/usr/sbin:/sbin\n"
         + f"lab() {{ (cd '{PROJECT}' && .venv/bin/python -m lab \"$@\"); }}\n"
-        + f"cd '{clone}'\n",
+        + f"cd '{fleet.clone}'\n",
         encoding="utf-8",
     )
     print(f"""
 What to try, in another terminal{", as root (sudo -s)" if os.environ.get("SUDO_UID") else ""}:
 
-  . {folder}/env                                  # the demo's settings; goes into the clone
+  . {fleet.folder}/env                                  # the demo's settings; goes into the clone
   sed -i 's/Saturday/Sunday/' trueup.yaml && git commit -am "Maintenance moves to Sunday"
   git push -o plan                                # what it would change; nothing lands
   git push -o wait                                # push, and watch it converge
