@@ -68,7 +68,7 @@
   function open() {
     if (stream || paused || document.hidden || !line) return;
     const hosts = all("[data-host]").map((row) => row.dataset.host).slice(0, 60);
-    const ask = new URLSearchParams([["hosts", hosts.join(",")], ...(last ? [["since", last]] : [])]);
+    const ask = new URLSearchParams([...hosts.map((host) => ["host", host]), ...(last ? [["since", last]] : [])]);
     stream = new EventSource(`/events?${ask}`);
     stream.addEventListener("fleet", (event) => {
       last = event.lastEventId;

@@ -1,0 +1,74 @@
+"""Every page × width × colours × state: axe finds nothing, nothing scrolls sideways, and a picture is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+from conftest import PICTURES, Complaints, Site
+from playwright.sync_api import Browser, Page
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+STATES = ("full", "empty", "stale")
+WIDTHS = (1280, 360)
+
+
+def axe(page: Page) -> list[str]:
+    """What axe-core finds, each in a line. It is evaluated by the driver: the page's own policy would refuse it."""
+    if not page.evaluate("() => typeof window.axe === 'object'"):
+        page.evaluate(AXE)
+    found = page.evaluate("(tags) => window.axe.run(document, {runOnly: {type: 'tag', values: tags}})", TAGS)
+    return [
+        f"{violation['id']}: {node['target']} {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+def sideways(page: Page) -> int:
+    """By how many CSS pixels the page is wider than the window (WCAG 2.2, 1.4.10)."""
+    return int(page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_axe_finds_nothing_and_nothing_scrolls_sideways(
+    browser: Browser, sites: dict[str, Site], state: str, complaints: Complaints
+) -> None:
+    site = sites[state]
+    found: list[str] = []
+    context = browser.new_context(bypass_csp=False)
+    page = complaints.listen(context.new_page())
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for path in site.pages:
+        page.set_viewport_size({"width": WIDTHS[0], "height": 900})
+        page.goto(site.url(path))
+        page.evaluate("() => document.querySelectorAll('main details').forEach((it) => (it.open = true))")
+        name = path.strip("/").replace("/", "-").replace("%2F", "_").partition("?")[0] or "fleet"
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                where = f"{state} {path} {width} {scheme}"
+                found += [f"{where}: {line}" for line in axe(page)]
+                if scheme == "light" or width == WIDTHS[0]:
+                    page.screenshot(path=PICTURES / f"{state}-{name}-{width}-{scheme}.png", full_page=True)
+        page.set_viewport_size({"width": 320, "height": 900})
+        if sideways(page) > 0:
+            found.append(f"{state} {path} 320: scrolls sideways by {sideways(page)}")
+    context.close()
+    assert not found, "\n".join(found)
+
+
+def test_every_page_is_looked_at(sites: dict[str, Site]) -> None:
+    from reconciler.web.page.paths import PAGES
+
+    templates = {page.path.split("/{")[0] + "/x" * len(page.names) for page in PAGES}
+    looked = {_shape(path) for path in sites["full"].pages}
+    assert templates <= looked
+
+
+def _shape(path: str) -> str:
+    parts = path.partition("?")[0].split("/")
+    return "/".join(["", parts[1], *("x" for _ in parts[2:])]) if parts[1] else "/"
