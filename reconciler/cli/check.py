@@ -21,7 +21,9 @@ class Format(str, Enum):
 def check(
     repo: Annotated[str, typer.Argument(help="A folder, a checkout or a bare repository.")] = ".",
     rev: Annotated[str, typer.Option(help="A revision, in place of the folder as it lies there.")] = "",
-    format: Annotated[Format, typer.Option(help="text for people, json for programs, github for annotations.")] = Format.text,
+    format: Annotated[
+        Format, typer.Option(help="text for people, json for programs, github for annotations.")
+    ] = Format.text,
 ) -> int:
     """Find everything that is wrong with the manifests of a repository.
 

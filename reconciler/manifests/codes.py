@@ -96,12 +96,16 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "The kind has no such field. It would have been ignored, which is never what was meant.",
             "Rename or remove it; trueup explain KIND lists the fields.",
         ),
-        "missing-field": _error("A field that has to be there is not.", "Add it; trueup explain KIND.FIELD tells its form."),
+        "missing-field": _error(
+            "A field that has to be there is not.", "Add it; trueup explain KIND.FIELD tells its form."
+        ),
         "wrong-type": _error(
             "The value is of another type than the field's: a number for text, one value for a list.",
             "Write the type that the message names; quote what is text.",
         ),
-        "wrong-value": _error("The value has the right type but is not one that the field takes.", "See trueup explain KIND.FIELD."),
+        "wrong-value": _error(
+            "The value has the right type but is not one that the field takes.", "See trueup explain KIND.FIELD."
+        ),
         "bad-name": _error(
             "A name that can't be used: empty, too long, with control characters or blanks at its ends, "
             "or, for a Host, with characters that a selector couldn't name.",
@@ -116,7 +120,9 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "The repository has no trueup.yaml. The defaults hold: mode observe, nothing is changed on any host.",
             "Add trueup.yaml with kind: Fleet; trueup init writes one.",
         ),
-        "fleet-twice": _error("More than one document of kind Fleet. A repository is one fleet.", "Keep the one in trueup.yaml."),
+        "fleet-twice": _error(
+            "More than one document of kind Fleet. A repository is one fleet.", "Keep the one in trueup.yaml."
+        ),
         "fleet-place": _warning(
             "The Fleet stands in another file than trueup.yaml, where nobody looks for the policy.",
             "Move it to trueup.yaml.",
@@ -151,12 +157,16 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "The repository has no such file at this commit. A symbolic link is not followed.",
             "Correct the path, counted from the top of the repository, or add the file.",
         ),
-        "not-text": _error("A file that must be text is not UTF-8.", "Save it as UTF-8, or use it as it is, without a template."),
+        "not-text": _error(
+            "A file that must be text is not UTF-8.", "Save it as UTF-8, or use it as it is, without a template."
+        ),
         "undefined-variable": _error(
             "A template uses a variable that is not defined for a host.",
             "Set it in trueup.yaml, Vars or the Host, or give a default: {{ vars.x | default('…') }}.",
         ),
-        "template-syntax": _error("The template is not Jinja2, or fails while it is rendered.", "Mend the marked line."),
+        "template-syntax": _error(
+            "The template is not Jinja2, or fails while it is rendered.", "Mend the marked line."
+        ),
         "template-limit": _error(
             "The template does something that the sandbox refuses: it runs too long, makes too much text, or reaches inside Python.",
             "Make it simpler; a template only fills in values.",
@@ -171,13 +181,17 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "Remove one of the dependencies.",
         ),
         # ---- two that want the same
-        "same-key": _error("Two resources of one kind and name on one host.", "Remove one, rename one, or narrow a selector."),
+        "same-key": _error(
+            "Two resources of one kind and name on one host.", "Remove one, rename one, or narrow a selector."
+        ),
         "same-path": _error(
             "Two resources of one host write the same path, and would overwrite each other for ever.",
             "Keep one of them, or narrow a selector.",
         ),
         "same-id": _error("Two resources of one host have the same uid or gid.", "Give one of them another number."),
-        "same-claim": _error("Two resources of one host claim the same thing.", "Keep one of them, or narrow a selector."),
+        "same-claim": _error(
+            "Two resources of one host claim the same thing.", "Keep one of them, or narrow a selector."
+        ),
         "own-access": _error(
             "The manifest would cut trueup's own way in to a host: its login, its keys, its sudo rule, sshd's configuration.",
             "Leave it out, or say why it is right in the annotation trueup.dev/own-access; the plan then asks for an approval.",

@@ -5,7 +5,7 @@ Cost follows manifests: hosts are compared as sets, and only for manifests that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..core.kind import Claim, Kinds
@@ -88,15 +88,18 @@ class Conflicts:
                 found.setdefault(claim, set()).add(host)
         return {claim: frozenset(hosts) for claim, hosts in found.items()}
 
-    def _asked(self, item: Item, method: object, *args: object) -> list[Claim]:
-        """The answers of a kind's method; a failure of its code is a problem, not the end of the reading."""
-        assert callable(method)
+    def _asked(self, item: Item, method: Callable[..., Iterable[Claim]], *args: object) -> list[Claim]:
         try:
             return list(method(*args))
         except Exception as error:
-            self._say("kind-failed", f"{item.entry.kind} could not be judged (claims: {type(error).__name__}: {error})", item,
-                      item.entry.doc.at(["kind"]), "report this with the manifest; it is a fault of trueup")  # fmt: skip
+            self._failed(item, "claims", error)
             return []
+
+    def _failed(self, item: Item, step: str, error: Exception) -> None:
+        """A failure of a kind's code is a problem, not the end of the reading. What could not be resolved may well make it fail."""
+        if item.whole:
+            self._say("kind-failed", f"{item.entry.kind} could not be judged ({step}: {type(error).__name__}: {error})", item,
+                      item.entry.doc.at(["kind"]), "report this with the manifest; it is a fault of trueup")  # fmt: skip
 
     def _fight(self, claim: Claim, item: Item, other: Item, both: Iterable[str]) -> None:
         what = f"the path {claim.value}" if claim.space == "path" else f"{claim.space} {claim.value}"
@@ -111,12 +114,18 @@ class Conflicts:
             for mark, ref in self._needed(item):
                 if ref in self.broken:
                     continue
-                declared: frozenset[str] = frozenset().union(*(self._hosts[id(other)] for other in self._by_ref.get(ref, ())))
+                declared: frozenset[str] = frozenset().union(
+                    *(self._hosts[id(other)] for other in self._by_ref.get(ref, ()))
+                )
                 missing = self._hosts[id(item)] - declared
                 nowhere = ref not in self._by_ref
                 if not missing and not (nowhere and not item.spread.hosts):
                     continue
-                guess = words.near(ref.name, [other.name for other in self._by_ref if other.kind == ref.kind]) if nowhere else ""
+                guess = (
+                    words.near(ref.name, [other.name for other in self._by_ref if other.kind == ref.kind])
+                    if nowhere
+                    else ""
+                )
                 message = f"nobody declares {ref}" if nowhere else f"nobody declares {ref} on {counted(missing)}"
                 self._say("dangling-reference", message, item, mark, "declare it there, correct the name, or narrow the selector",
                           f"did you mean `{ref.kind}/{guess}`?" if guess else "")  # fmt: skip
@@ -125,13 +134,13 @@ class Conflicts:
         doc = item.entry.doc
         for index, text in enumerate(item.entry.spec.get("dependsOn", ())):
             kind, _, name = text.partition("/")
-            yield doc.at(["spec", "dependsOn", index]), Ref(kind, name)
+            if kind in self.kinds and name:
+                yield doc.at(["spec", "dependsOn", index]), Ref(kind, name)
         try:
             for where, ref in self.kinds[item.entry.kind].needs(item.entry.name, item.own):
                 yield doc.place(["spec", *where]), ref
         except Exception as error:
-            self._say("kind-failed", f"{item.entry.kind} could not be judged (needs: {type(error).__name__}: {error})", item,
-                      doc.at(["kind"]), "report this with the manifest; it is a fault of trueup")  # fmt: skip
+            self._failed(item, "needs", error)
 
     def _cycles(self) -> None:
         graph: dict[Ref, set[Ref]] = {ref: set() for ref in self._by_ref}
@@ -157,7 +166,10 @@ class Conflicts:
             together = hosts if together is None else together & hosts
         if not together:
             return
-        item = next((item for ref in cycle for item in self._by_ref[ref] if item.entry.spec.get("dependsOn")), self._by_ref[cycle[0]][0])
+        item = next(
+            (item for ref in cycle for item in self._by_ref[ref] if item.entry.spec.get("dependsOn")),
+            self._by_ref[cycle[0]][0],
+        )
         start = cycle.index(item.entry.ref)
         path = [*cycle[start:], *cycle[:start], item.entry.ref]
         self._say("dependency-cycle", "these wait for one another: " + " → ".join(map(str, path)), item,
@@ -179,8 +191,7 @@ class Conflicts:
                 try:
                     cut = kind.protects(item.entry.name, meaning.spec, self.inventory.hosts[host])
                 except Exception as error:
-                    self._say("kind-failed", f"{item.entry.kind} could not be judged (protects: {type(error).__name__}: {error})", item,
-                              item.entry.doc.at(["kind"]), "report this with the manifest; it is a fault of trueup")  # fmt: skip
+                    self._failed(item, "protects", error)
                     break
                 if cut:
                     self._say("own-access", f"this could cut trueup's own way in to {host}: {cut}", item, _protected(item),

@@ -55,13 +55,27 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """A document with errors, as far as it could be recognised: what refers to it is not dangling."""
+
+    ref: Ref
+    doc: Document | None = None
+    """None when only a glance at the text told its name."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        metadata = self.doc.value["metadata"] if self.doc else {}
+        labels = metadata.get("labels")
+        return labels if isinstance(labels, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """What one file of the repository holds."""
 
     entries: tuple[Entry, ...] = ()
     problems: tuple[Problem, ...] = ()
-    broken: tuple[tuple[Ref, Mapping[str, Json]], ...] = ()
-    """Documents with errors, as far as they could be recognised, with their metadata: what refers to them is not dangling."""
+    broken: tuple[Broken, ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -70,7 +84,7 @@ class Documents:
 
     entries: list[Entry] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    broken: list[tuple[Ref, Mapping[str, Json]]] = field(default_factory=list)
+    broken: list[Broken] = field(default_factory=list)
     files: int = 0
 
 
@@ -124,7 +138,14 @@ def _is_aside(path: str, ignored: tuple[str, ...]) -> str:
     for folder in folders:
         if folder.startswith(".") or folder in _ASIDE:
             return f"{folder}/"
-    return next((f"ignorePaths ({glob})" for glob in ignored if fnmatchcase(path, glob) or path.startswith(glob.rstrip("/") + "/")), "")
+    return next(
+        (
+            f"ignorePaths ({glob})"
+            for glob in ignored
+            if fnmatchcase(path, glob) or path.startswith(glob.rstrip("/") + "/")
+        ),
+        "",
+    )
 
 
 def _looks_meant(files: Files, path: str, aside: str) -> list[Problem]:
@@ -144,7 +165,7 @@ def _looks_meant(files: Files, path: str, aside: str) -> list[Problem]:
 def _file(path: str, blob: str, data: bytes, judges: validate.Judges) -> File:
     documents, problems = reader.load(data, path)
     entries: list[Entry] = []
-    broken: list[tuple[Ref, Mapping[str, Json]]] = []
+    broken: list[Broken] = []
     taken = {(found.line, found.column) for found in problems}
     for index, doc in enumerate(documents):
         errors = validate.document(doc, judges)
@@ -160,19 +181,19 @@ def _file(path: str, blob: str, data: bytes, judges: validate.Judges) -> File:
     return File(tuple(entries), tuple(problems), tuple(broken))
 
 
-def _recognised(doc: Document) -> list[tuple[Ref, Mapping[str, Json]]]:
+def _recognised(doc: Document) -> list[Broken]:
     value = doc.value
     metadata = value.get("metadata") if isinstance(value, dict) else None
     if isinstance(metadata, dict) and isinstance(metadata.get("name"), str) and isinstance(value.get("kind"), str):
-        return [(Ref(value["kind"], metadata["name"]), metadata)]
+        return [Broken(Ref(value["kind"], metadata["name"]), doc)]
     return []
 
 
-def _salvaged(text: str) -> list[tuple[Ref, Mapping[str, Json]]]:
+def _salvaged(text: str) -> list[Broken]:
     """Kind and name of the documents of a text that isn't YAML, as far as a glance tells."""
-    found: list[tuple[Ref, Mapping[str, Json]]] = []
+    found: list[Broken] = []
     for part in re.split(r"^---", text, flags=re.MULTILINE):
         kind, name = _KIND.search(part), _NAME.search(part)
         if kind and name:
-            found.append((Ref(kind.group(1), name.group(1) or name.group(2)), {}))
+            found.append(Broken(Ref(kind.group(1), name.group(1) or name.group(2))))
     return found

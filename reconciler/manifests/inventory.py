@@ -51,7 +51,9 @@ def select(doc: Document, where: Field, problems: list[Problem]) -> Selector | N
     value: Json = doc.value
     for step in where:
         value = value[step]
-    parts = [(where, value)] if isinstance(value, str) else [((*where, index), part) for index, part in enumerate(value)]
+    parts = (
+        [(where, value)] if isinstance(value, str) else [((*where, index), part) for index, part in enumerate(value)]
+    )
     good = True
     for place, text in parts:
         try:
@@ -84,7 +86,7 @@ def build(documents: Documents, commit: Commit) -> Inventory:
 
 def _policy(fleets: Sequence[Entry], documents: Documents, commit: Commit, problems: list[Problem]) -> Policy:
     if not fleets:
-        if not any(ref.kind == schema.FLEET for ref, _ in documents.broken) and not any(
+        if not any(broken.ref.kind == schema.FLEET for broken in documents.broken) and not any(
             found.path == FLEET_FILE for found in documents.problems
         ):
             problems.append(
@@ -151,12 +153,11 @@ def _hosts(entries: Iterable[Entry], documents: Documents, commit: Commit, inven
             continue
         seen[entry.name] = entry
         inventory.hosts[entry.name] = _host(entry, commit)
-    for ref, metadata in documents.broken:
+    for broken in documents.broken:
         # Good enough for selectors: a host with a mistake in its port still has its labels.
-        labels = metadata.get("labels")
-        if ref.kind == schema.HOST and ref.name not in inventory.hosts:
-            inventory.hosts[ref.name] = Host(name=ref.name, labels=labels if isinstance(labels, dict) else {})
-            inventory.lost_hosts = inventory.lost_hosts or not metadata
+        if broken.ref.kind == schema.HOST and broken.ref.name not in inventory.hosts:
+            inventory.hosts[broken.ref.name] = Host(name=broken.ref.name, labels=broken.labels)
+            inventory.lost_hosts = inventory.lost_hosts or broken.doc is None
     inventory.hosts = dict(sorted(inventory.hosts.items()))
     _addresses(seen, inventory)
     _renamed(seen, problems)

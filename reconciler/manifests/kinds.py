@@ -49,7 +49,9 @@ def read_schema(path: Path) -> dict[str, Json]:
     """A schema.yaml, read by the same strict reader as manifests. Raises Refused."""
     documents, problems = reader.load(path.read_bytes(), f"{path.parent.name}/{path.name}")
     if problems or len(documents) != 1 or not isinstance(documents[0].value, dict):
-        raise Refused(*problems or [Problem(code="kind-failed", message="a schema.yaml holds one mapping", path=str(path))])
+        raise Refused(
+            *problems or [Problem(code="kind-failed", message="a schema.yaml holds one mapping", path=str(path))]
+        )
     schema: dict[str, Json] = documents[0].value
     if not isinstance(schema.get("spec"), dict):
         raise Refused(Problem(code="kind-failed", message="a schema.yaml needs `spec`, a JSON Schema", path=str(path)))
@@ -83,5 +85,7 @@ def _order(path: Path, kinds: Mapping[str, Kind]) -> tuple[tuple[str, str], ...]
         raise Refused(Problem(code="kind-failed", message=str(error), path=path.name)) from None
     for name in sorted({name for pair in pairs for name in pair}):
         if name not in kinds:
-            raise Refused(Problem(code="kind-failed", message=f"order.txt names {name}, which is no kind", path=path.name))
+            raise Refused(
+                Problem(code="kind-failed", message=f"order.txt names {name}, which is no kind", path=path.name)
+            )
     return pairs

@@ -86,7 +86,12 @@ class _File:
         key = Key(item["host"], item["kind"], item["name"])
         if key.kind not in self.kinds:
             guess = words.near(key.kind, self.kinds.by_name)
-            self.say(doc, (index, "kind"), f"there is no kind {words.value_words(key.kind)}", label=f"did you mean `{guess}`?" if guess else "")
+            self.say(
+                doc,
+                (index, "kind"),
+                f"there is no kind {words.value_words(key.kind)}",
+                label=f"did you mean `{guess}`?" if guess else "",
+            )
             return
         if key in self.observed:
             self.say(doc, (index, "name"), f"{key.ref} of {key.host} is listed twice")
@@ -111,7 +116,9 @@ class _File:
         known: Mapping[str, Json] = self.kinds.schemas[key.kind]["spec"].get("properties", {})
         spec: State = {name: value for name, value in (state or {}).items() if name in known}
         if resource is not None:
-            unmanaged = {name: value for name, value in spec.items() if name in resource.spec and name not in kind.fields}
+            unmanaged = {
+                name: value for name, value in spec.items() if name in resource.spec and name not in kind.fields
+            }
             spec = {**diff.view(kind, resource.meaning, state), **unmanaged} if state is not None else resource.spec
         return Owned(
             key=key,
@@ -144,5 +151,10 @@ class _File:
                         )  # fmt: skip
                 continue
             field = error.absolute_path[-1] if error.absolute_path else "state"
-            self.say(doc, where, f"{words.value_words(error.instance)} can't be the `{field}` of {kind} on a host", "impossible-state")
+            self.say(
+                doc,
+                where,
+                f"{words.value_words(error.instance)} can't be the `{field}` of {kind} on a host",
+                "impossible-state",
+            )
         return len(self.problems) == before

@@ -12,6 +12,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, TypeAlias
 
 import yaml
@@ -31,7 +32,9 @@ MAX_DEPTH = 60
 MAX_VALUES = 10_000
 """Of a document with aliases, counted after their expansion."""
 
-LOSES_DOCUMENTS = frozenset(("not-utf8", "control-character", "too-large", "tab", "yaml-syntax", "too-deep", "alias-bomb"))
+LOSES_DOCUMENTS = frozenset(
+    ("not-utf8", "control-character", "too-large", "tab", "yaml-syntax", "too-deep", "alias-bomb")
+)
 """Codes after which the values of a whole document are not known."""
 
 _BAD = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -49,7 +52,8 @@ _WORDS: dict[str, Json] = {
 _OWN_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))
 _STR = "tag:yaml.org,2002:str"
 
-_Base: Any = getattr(yaml, "CParser", None) or yaml.cyaml.CParser
+_Base: Any = import_module("yaml.cyaml").CParser
+"""libyaml's composer. PyYAML's own wheels have it everywhere; a build without it fails here, loudly, not by being slow."""
 
 
 class _Composer(_Base):  # type: ignore[misc]
@@ -136,9 +140,12 @@ class Document:
     def _root(self) -> Node:
         if self._node is None:
             parser = _Composer(self._text)
+            node: Any = None
             for _ in range(self._index + 1):
                 parser.check_node()
-                self._node = parser.get_node()
+                node = parser.get_node()
+            self._node = node
+            return node  # type: ignore[no-any-return]
         return self._node
 
     def _find(self, field: Field) -> tuple[Node, Node | None]:
@@ -193,7 +200,11 @@ def _decode(data: bytes, path: str) -> tuple[str | None, list[Problem]]:
                               path=path, hint="split it, or put bulky content into files/")]  # fmt: skip
     problems: list[Problem] = []
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return None, [problem("not-utf8", "this is UTF-16, manifests are UTF-8", path=path, mark=Mark(1, 1), hint="save it as UTF-8")]
+        return None, [
+            problem(
+                "not-utf8", "this is UTF-16, manifests are UTF-8", path=path, mark=Mark(1, 1), hint="save it as UTF-8"
+            )
+        ]
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -258,14 +269,21 @@ class _Walk:
     def say(self, code: str, message: str, node: Node, hint: str, label: str = "") -> None:
         start, end = node.start_mark, node.end_mark
         one_line = end.line == start.line
-        mark = Mark(start.line + 1 + self.offset, start.column + 1, max(end.column - start.column, 1) if one_line else 1)
+        mark = Mark(
+            start.line + 1 + self.offset, start.column + 1, max(end.column - start.column, 1) if one_line else 1
+        )
         self.problems.append(problem(code, message, path=self.path, mark=mark, hint=hint, label=label))
 
     def value(self, node: Node, depth: int, key: str) -> Json:
         tag = node.tag
         if tag is not None and tag not in _OWN_TAGS:
             name = tag.replace("tag:yaml.org,2002:", "!!")
-            self.say("unknown-tag", f"the tag {name} is not one of manifests, which hold plain values only", node, "remove the tag")
+            self.say(
+                "unknown-tag",
+                f"the tag {name} is not one of manifests, which hold plain values only",
+                node,
+                "remove the tag",
+            )
             return None
         if isinstance(node, ScalarNode):
             if node.style or tag == _STR:
@@ -276,6 +294,7 @@ class _Walk:
             return None
         if isinstance(node, SequenceNode):
             return [self.value(item, depth + 1, key) for item in node.value]
+        assert isinstance(node, MappingNode)
         return self.mapping(node, depth)
 
     def mapping(self, node: MappingNode, depth: int) -> dict[str, Json]:

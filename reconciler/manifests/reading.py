@@ -27,7 +27,9 @@ class Reading:
     """How many files were read as manifests."""
 
 
-def read(files: Files, kinds: Kinds, seal: Seal | None = None, *, cache: MutableMapping[str, Any] | None = None) -> Reading:
+def read(
+    files: Files, kinds: Kinds, seal: Seal | None = None, *, cache: MutableMapping[str, Any] | None = None
+) -> Reading:
     """Read all manifests of `files`.
 
     `seal(host, value)` gives the HMAC of a secret under the host's key; without it secrets are not compared.
@@ -41,9 +43,10 @@ def read(files: Files, kinds: Kinds, seal: Seal | None = None, *, cache: Mutable
     hosts = inventory.build(found, files.commit)
     resolver = Resolver(files=files, kinds=kinds, inventory=hosts, seal=seal, cache=cache.setdefault("specs", {}))
     items = resolver.all([entry for entry in found.entries if entry.kind not in schema.INVENTORY])
-    done = {id(item.entry) for item in items}
-    broken = {ref for ref, _ in found.broken} | {entry.ref for entry in found.entries if id(entry) not in done}
-    conflicts = Conflicts(items=items, kinds=kinds, inventory=hosts, broken=frozenset(broken))
+    broken = frozenset(broken.ref for broken in found.broken)
+    for lost in found.broken:
+        resolver.glance(lost)
+    conflicts = Conflicts(items=items, kinds=kinds, inventory=hosts, broken=broken)
     problems = in_order([*found.problems, *hosts.problems, *resolver.problems, *conflicts.find()])
     if any(problem.severity == "error" for problem in problems):
         return Reading(desired=None, problems=problems, files=found.files)

@@ -16,9 +16,10 @@ from ..core.problem import Problem
 from ..ports import Files
 from . import schema, words
 from .codes import CODES, problem
-from .documents import Entry
+from .documents import Broken, Entry
 from .inventory import Inventory, counted, nobody, select
 from .marks import Mark
+from .reader import Document, Field
 
 if TYPE_CHECKING:
     from .templates import Templates
@@ -34,6 +35,8 @@ class Item:
     spread: Spread
     own: State
     """The kind's own fields, as the manifest says them."""
+    whole: bool = True
+    """False when it could not be resolved: its spread then has the manifest's own words, to find what else is wrong with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,61 +69,71 @@ class Resolver:
     _templates: Templates | None = None
 
     def all(self, entries: Iterable[Entry]) -> list[Item]:
-        """Every manifest that could be resolved, in the order of `entries`; the rest are problems."""
-        items = [item for entry in entries if (item := self._one(entry)) is not None]
+        """Every manifest, in the order of `entries`; what could not be resolved is not `whole`, and a problem."""
+        items = [self._one(entry) for entry in entries]
         self.cache.clear()
         self.cache.update(self._used)
         return items
 
     # ---- one manifest
 
-    def _one(self, entry: Entry) -> Item | None:
+    def _one(self, entry: Entry) -> Item:
         kind, doc, spec = self.kinds[entry.kind], entry.doc, entry.spec
         before = len(self.problems)
         chosen = select(doc, ("spec", "hosts"), self.problems)
-        depends_on = tuple(self._references(entry))
-        ignore = tuple(self._ignored(entry, kind))
-        own = {name: value for name, value in spec.items() if name not in schema.COMMON}
-        self.problems += self._checked(kind, entry, own)
-        if chosen is None or any(found.severity == "error" for found in self.problems[before:]):
-            return None
-        hosts = self.inventory.pick(chosen)
-        nobody(doc, chosen, hosts, self.inventory, self.problems)
-        annotations: Mapping[str, str] = entry.metadata.get("annotations") or {}
         frame = Meaning(
             spec={},
             digest="",
-            ignore=ignore,
+            ignore=tuple(self._ignored(entry, kind)),
             on_drift=spec.get("onDrift", self.inventory.policy.on_drift),
             on_remove=spec.get("onRemove", ""),
-            depends_on=depends_on,
+            depends_on=tuple(self._references(doc)),
             on_change=spec.get("onChange", ""),
-            own_access=annotations.get(schema.OWN_ACCESS, "").strip(),
+            own_access=(entry.metadata.get("annotations") or {}).get(schema.OWN_ACCESS, "").strip(),
         )
+        own = {name: value for name, value in spec.items() if name not in schema.COMMON}
+        self.problems += self._checked(kind, entry, own)
+        hosts = self.inventory.pick(chosen) if chosen is not None else ()
+        if chosen is not None:
+            nobody(doc, chosen, hosts, self.inventory, self.problems)
+        found = None
+        if not any(told.severity == "error" for told in self.problems[before:]):
+            found = self._spread(entry, kind, own, hosts, frame)
         manifest = Manifest(
             kind=entry.kind,
             name=entry.name,
             source=Source(path=doc.path, line=doc.line, commit=self.files.commit.id),
             blob=entry.blob,
-            selector=chosen.text,
+            selector=chosen.text if chosen is not None else "",
         )
-        found = self._spread(entry, kind, own, hosts, frame)
-        if found is None:
-            return None
-        same, each = found
-        return Item(entry=entry, own=own, spread=Spread(manifest=manifest, hosts=hosts, same=same, each=each))
+        same, each = found or (replace(frame, spec=own), {})
+        spread = Spread(manifest=manifest, hosts=hosts, same=same, each=each)
+        return Item(entry=entry, own=own, spread=spread, whole=found is not None)
 
-    def _references(self, entry: Entry) -> Iterator[Ref]:
-        for index, text in enumerate(entry.spec.get("dependsOn", ())):
+    def glance(self, broken: Broken) -> None:
+        """What can be said of a document that its schema refuses: its selector and its references."""
+        doc = broken.doc
+        spec = doc.value.get("spec") if doc is not None else None
+        if doc is None or not isinstance(spec, dict) or broken.ref.kind not in self.kinds:
+            return
+        if _texts(spec.get("hosts")):
+            chosen = select(doc, ("spec", "hosts"), self.problems)
+            if chosen is not None:
+                nobody(doc, chosen, self.inventory.pick(chosen), self.inventory, self.problems)
+        if _texts(spec.get("dependsOn")) and isinstance(spec["dependsOn"], list):
+            list(self._references(doc))
+
+    def _references(self, doc: Document) -> Iterator[Ref]:
+        for index, text in enumerate(doc.value["spec"].get("dependsOn", ())):
             kind, _, name = text.partition("/")
             if kind in self.kinds and name:
                 yield Ref(kind, name)
                 continue
-            where = ["spec", "dependsOn", index]
+            where: Field = ["spec", "dependsOn", index]
             guess = words.near(kind, self.kinds.by_name)
             why = f"`{kind}` is not a kind" if name else "the form is Kind/name"
             self.problems.append(
-                problem("bad-reference", f"{words.value_words(text)} is not a reference: {why}", path=entry.doc.path, mark=entry.doc.at(where),
+                problem("bad-reference", f"{words.value_words(text)} is not a reference: {why}", path=doc.path, mark=doc.at(where),
                         label=f"did you mean `{guess}/{name}`?" if guess and name else "", hint="write it as Kind/name")
             )  # fmt: skip
 
@@ -186,7 +199,7 @@ class Resolver:
             if not secret:
                 return _meaning(frame, shared), {}
             if not hosts or not self._sealed_once(hosts[0], shared, secret):
-                return _meaning(frame, {**shared, **dict.fromkeys(secret, {"sealed": ""})}), {}
+                return _meaning(frame, {**shared, **{name: {"sealed": ""} for name in secret}}), {}
             return None, {host: _meaning(frame, self._seal(host, shared, secret)) for host in hosts}
         each: dict[str, Meaning] = {}
         by_text: dict[str, Meaning] = {}
@@ -280,6 +293,13 @@ def _meaning(frame: Meaning, spec: State) -> Meaning:
     return replace(frame, spec=spec, digest=digest(spec))
 
 
+def _texts(value: Json) -> bool:
+    """Whether it is a text or a list of texts, as a selector must be."""
+    return isinstance(value, str) or (
+        isinstance(value, list) and bool(value) and all(isinstance(part, str) for part in value)
+    )
+
+
 def _secret_text(value: Json) -> str:
     return value if isinstance(value, str) else canonical(value)
 
@@ -306,13 +326,19 @@ class _Ask:
         if plain not in paths:
             guess = words.near(plain, _beside(plain, paths))
             folder = any(other.startswith(plain + "/") for other in paths)
-            why = f"{words.value_words(plain)} is a folder of the repository" if folder else f"the repository has no file {words.value_words(plain)}"
+            why = (
+                f"{words.value_words(plain)} is a folder of the repository"
+                if folder
+                else f"the repository has no file {words.value_words(plain)}"
+            )
             raise self._refuse("no-such-file", why, field_path, mark, "correct the path, or add the file",
                                f"did you mean `{guess}`?" if guess else "")  # fmt: skip
         try:
             return self._resolver.read(plain), paths[plain]
         except KeyError:
-            raise self._refuse("no-such-file", f"{plain} went away while it was read", field_path, mark, "try again") from None
+            raise self._refuse(
+                "no-such-file", f"{plain} went away while it was read", field_path, mark, "try again"
+            ) from None
 
     def render(self, text: str, where: str) -> str:
         from .templates import Failure
@@ -335,7 +361,8 @@ class _Ask:
         if failure.code != "undefined-variable":
             hint = "mend the template"
         length = max(len(failure.word), 1)
-        path, field_path = where, ()
+        path = where
+        field_path: tuple[str | int, ...] = ()
         if where:
             mark = Mark(failure.line, shift + 1, length)
         else:
@@ -345,11 +372,24 @@ class _Ask:
             if (block := self._entry.doc.block_start(["spec", *field_path])) != start:
                 mark = Mark(block.line + failure.line - 1, block.column + shift, length)
             elif "\n" not in text and start.length >= len(text):
-                mark = Mark(start.line, start.column + shift + (1 if self._entry.doc.quoted(["spec", *field_path]) else 0), length)
-        self.failure = problem(failure.code, failure.message, path=path, mark=mark, hint=hint, label=f"did you mean `{guess}`?" if guess else "")
+                mark = Mark(
+                    start.line,
+                    start.column + shift + (1 if self._entry.doc.quoted(["spec", *field_path]) else 0),
+                    length,
+                )
+        self.failure = problem(
+            failure.code,
+            failure.message,
+            path=path,
+            mark=mark,
+            hint=hint,
+            label=f"did you mean `{guess}`?" if guess else "",
+        )
         return Unresolved(Finding(code=failure.code, message=failure.message, field=field_path, hint=hint))
 
-    def _refuse(self, code: str, message: str, where: tuple[str | int, ...], mark: Mark, hint: str, label: str = "") -> Unresolved:
+    def _refuse(
+        self, code: str, message: str, where: tuple[str | int, ...], mark: Mark, hint: str, label: str = ""
+    ) -> Unresolved:
         self.failure = problem(code, message, path=self._entry.doc.path, mark=mark, hint=hint, label=label)
         return Unresolved(Finding(code=code, message=message, field=where, hint=hint))
 

@@ -97,9 +97,9 @@ class _Parser:
             raise BadSelector("it is empty; `all` means every host")
         groups = [self.group()]
         while self.next < len(self.tokens):
-            token, _, at = self.tokens[self.next]
-            if token != "or":
-                raise BadSelector(f"`,`, `and` or `or` is missing before `{token}`", at)
+            found, _, at = self.tokens[self.next]
+            if found != "or":
+                raise BadSelector(f"`,`, `and` or `or` is missing before `{found}`", at)
             self.next += 1
             groups.append(self.group())
         return Selector(self.text, tuple(groups), tuple(self.names) if self.names is not None else None)

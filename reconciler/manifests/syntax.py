@@ -48,7 +48,13 @@ def explain(error: yaml.YAMLError, text: str, path: str, offset: int) -> Problem
         return problem("tab", "a tab indents this line, YAML indents with spaces only", path=path,
                        mark=Mark(mark.line + 1 + offset, column), hint="replace the tab with spaces")  # fmt: skip
     if "nesting depth" in found:
-        return problem("too-deep", "more levels within one another than anybody can read", path=path, mark=place(mark), hint="nest less")
+        return problem(
+            "too-deep",
+            "more levels within one another than anybody can read",
+            path=path,
+            mark=place(mark),
+            hint="nest less",
+        )
     for part, message, hint, at_context in _WORDS:
         if part in found:
             at = context if at_context and context is not None else mark

@@ -90,7 +90,9 @@ class _Environment(ImmutableSandboxedEnvironment):
     def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
         self.tick()
         if isinstance(getattr(called, "__self__", None), str) and called.__name__ in _GROWING:
-            raise Limit(f"the method `{called.__name__}` of a text; the filters join, replace, center and indent are bounded")
+            raise Limit(
+                f"the method `{called.__name__}` of a text; the filters join, replace, center and indent are bounded"
+            )
         return super().call(context, called, *args, **kwargs)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
@@ -182,7 +184,9 @@ class Templates:
         try:
             found: Any = self._environment.from_string(_wrap_concat(self._environment, text))
         except TemplateSyntaxError as error:
-            found = Failure(code="template-syntax", message=_plain(error.message or "it can't be read"), line=error.lineno)
+            found = Failure(
+                code="template-syntax", message=_plain(error.message or "it can't be read"), line=error.lineno
+            )
         except (RecursionError, MemoryError):
             found = Failure(code="template-limit", message="it nests too deeply")
         except (TemplateError, SyntaxError, ValueError) as error:
@@ -198,13 +202,17 @@ def _wrap_concat(environment: _Environment, text: str) -> nodes.Template:
             if isinstance(value, nodes.Concat):
                 setattr(parent, name, _counted_concat(value))
             elif isinstance(value, list):
-                setattr(parent, name, [_counted_concat(item) if isinstance(item, nodes.Concat) else item for item in value])
+                setattr(
+                    parent, name, [_counted_concat(item) if isinstance(item, nodes.Concat) else item for item in value]
+                )
     tree.set_environment(environment)
     return tree
 
 
 def _counted_concat(concat: nodes.Concat) -> nodes.Filter:
-    return nodes.Filter(nodes.List(concat.nodes, lineno=concat.lineno), "_joined", [], [], None, None, lineno=concat.lineno)
+    return nodes.Filter(
+        nodes.List(concat.nodes, lineno=concat.lineno), "_joined", [], [], None, None, lineno=concat.lineno
+    )
 
 
 def _plain(text: str) -> str:
@@ -221,11 +229,23 @@ def _failure(error: Exception, variables: State, labels: Mapping[str, str]) -> F
             return Failure(code="undefined-variable", message=f"`{word}` is not defined; a template sees `vars`, `labels` and `host`",
                            line=line, word=word, known=("vars", "labels", "host"))  # fmt: skip
         known = tuple(sorted({*variables, *labels}))
-        return Failure(code="undefined-variable", message=f"`{word}` is not defined" if word else _plain(said), line=line, word=word, known=known)
+        return Failure(
+            code="undefined-variable",
+            message=f"`{word}` is not defined" if word else _plain(said),
+            line=line,
+            word=word,
+            known=known,
+        )
     if isinstance(error, (Limit, SecurityError, RecursionError, MemoryError, OverflowError)):
-        why = "it nests too deeply" if isinstance(error, RecursionError) else _plain(str(error)) or "it needs too much memory"
+        why = (
+            "it nests too deeply"
+            if isinstance(error, RecursionError)
+            else _plain(str(error)) or "it needs too much memory"
+        )
         return Failure(code="template-limit", message=f"the sandbox refuses this: {why}", line=line)
-    return Failure(code="template-syntax", message=f"this fails: {_plain(str(error)) or type(error).__name__}", line=line)
+    return Failure(
+        code="template-syntax", message=f"this fails: {_plain(str(error)) or type(error).__name__}", line=line
+    )
 
 
 def _frames(error: Exception) -> Iterator[tuple[traceback.FrameSummary, int]]:

@@ -47,7 +47,9 @@ def document(doc: Document, judges: Judges) -> list[Problem]:
     if found:
         return found
     kind = doc.value["kind"]
-    errors = [problem for error in judges.of(kind).iter_errors(doc.value) for problem in _told(error, doc, kind, judges.kinds)]
+    errors = [
+        problem for error in judges.of(kind).iter_errors(doc.value) for problem in _told(error, doc, kind, judges.kinds)
+    ]
     if not errors:
         errors = list(_name(doc, kind))
     return errors
@@ -135,7 +137,9 @@ def _elsewhere(name: str, where: Field, *_: str) -> str:
 def _branches(error: Any, doc: Document, kind: str, kinds: Kinds, where: Field) -> Iterator[Problem]:
     """anyOf and oneOf: say which fields go together, or follow the branch that got furthest."""
     branches = error.validator_value
-    if all(set(branch) <= {"required", "not", "properties", "description"} and "required" in branch for branch in branches):
+    if all(
+        set(branch) <= {"required", "not", "properties", "description"} and "required" in branch for branch in branches
+    ):
         names = [name for branch in branches for name in branch["required"]]
         there = [name for name in names if isinstance(error.instance, dict) and name in error.instance]
         if len(there) > 1:
@@ -146,7 +150,9 @@ def _branches(error: Any, doc: Document, kind: str, kinds: Kinds, where: Field) 
                           mark=doc.key(where), hint=f"add one of them; their forms: {_explain(kind, where)}")  # fmt: skip
         return
     fitting = [branch for branch in branches if _type_fits(branch, error.instance)]
-    deeper = [sub for sub in error.context if branches[sub.relative_schema_path[0]] in fitting] if len(fitting) == 1 else []
+    deeper = (
+        [sub for sub in error.context if branches[sub.relative_schema_path[0]] in fitting] if len(fitting) == 1 else []
+    )
     if deeper:
         for sub in deeper:
             yield from _told(sub, doc, kind, kinds)
@@ -165,7 +171,9 @@ def _value(error: Any, doc: Document, kind: str, where: Field) -> Problem:
     said: Mapping[str, Json] = error.schema if isinstance(error.schema, dict) else {}
     field = str(where[-1]) if where else "the document"
     if where and isinstance(where[-1], int):
-        field = f"item {where[-1] + 1} of {next((part for part in reversed(where) if isinstance(part, str)), 'the list')}"
+        field = (
+            f"item {where[-1] + 1} of {next((part for part in reversed(where) if isinstance(part, str)), 'the list')}"
+        )
     value = error.instance
     shown = words.value_words(value)
     limit = error.validator_value
@@ -174,7 +182,13 @@ def _value(error: Any, doc: Document, kind: str, where: Field) -> Problem:
     code, hint = "wrong-value", f"see {_explain(kind, where)}"
     match error.validator:
         case "type":
-            if where and where[-1] == "mode" and isinstance(value, int) and "string" in str(limit) and _looks_octal(said):
+            if (
+                where
+                and where[-1] == "mode"
+                and isinstance(value, int)
+                and "string" in str(limit)
+                and _looks_octal(said)
+            ):
                 octal = f"0{value}" if _MODE.fullmatch(str(value)) else f"0{value:o}"
                 return problem("mode-unquoted", f"mode {value} is a number here, not a file mode", path=doc.path, mark=doc.at(where),
                                label=f'quote it: "{octal}"', hint=f'add the quotes: "{octal}"')  # fmt: skip
@@ -186,6 +200,8 @@ def _value(error: Any, doc: Document, kind: str, where: Field) -> Problem:
                 hint = f'quote it: "{shown}"'
             elif value is None:
                 hint = "write a value, or remove the field: a field left out is not managed"
+            elif limit in ("integer", "number") and isinstance(value, str) and value.lstrip("-").isdigit():
+                hint = f"write it without quotes: {value}"
             elif limit == "boolean" and value in ("yes", "no", "on", "off"):
                 hint = f"write {'true' if value in ('yes', 'on') else 'false'}"
         case "enum" | "const":
@@ -199,10 +215,19 @@ def _value(error: Any, doc: Document, kind: str, where: Field) -> Problem:
             if said.get("description"):
                 message = f"{shown} is not a right `{field}`{such_as}"
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
-            bound = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "exclusiveMaximum": "less than"}
+            bound = {
+                "minimum": "at least",
+                "exclusiveMinimum": "more than",
+                "maximum": "at most",
+                "exclusiveMaximum": "less than",
+            }
             message = f"`{field}` is {bound[error.validator]} {limit}, not {shown}"
         case "minLength" | "maxLength":
-            message = f"`{field}` can't be empty" if not value else f"`{field}` has {'at most' if error.validator == 'maxLength' else 'at least'} {limit} characters"
+            message = (
+                f"`{field}` can't be empty"
+                if not value
+                else f"`{field}` has {'at most' if error.validator == 'maxLength' else 'at least'} {limit} characters"
+            )
         case "minItems" | "maxItems":
             message = f"`{field}` has {'at most' if error.validator == 'maxItems' else 'at least'} {limit} item{'s' if limit != 1 else ''}"
         case "uniqueItems":

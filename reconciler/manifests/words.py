@@ -71,13 +71,14 @@ def value_words(value: Json) -> str:
 def first_sentence(text: str) -> str:
     """A description's first sentence, without its full stop and with a small first letter where that is a plain word."""
     sentence = text.strip().split(". ")[0].replace("\n", " ").rstrip(".")
-    second = sentence[1:2]
-    return sentence[0].lower() + sentence[1:] if second.islower() or second == " " else sentence
+    return sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() or sentence[1:2] == " " else sentence
 
 
 def label(name: str, said: Mapping[str, Json]) -> str:
     """What stands under a misspelt field: `did you mean …? It is …`."""
     what = first_sentence(str(said.get("description", "")))
-    if not what or len(what) > 90:
+    if not what or len(what) > 100:
         return f"did you mean `{name}`?"
-    return f"did you mean `{name}`? It is {what}" if what.startswith(("the ", "a ", "an ")) else f"did you mean `{name}`? {what}"
+    if what.startswith(("the ", "a ", "an ")):
+        return f"did you mean `{name}`? It is {what}"
+    return f"did you mean `{name}`? {what[0].upper()}{what[1:]}"

@@ -21,8 +21,8 @@ WIDEST = 160
 _LINES = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _WITH_LINE_BEFORE = frozenset(("unknown-field", "duplicate-key"))
 """Codes about a field among its neighbours: the line before shows which ones."""
-_THIRD_PERSON = {"add": "adds", "adds": "adds", "align": "aligns", "break": "breaks", "choose": "chooses", "close": "closes", "correct": "corrects",
-                 "declare": "declares", "define": "defines", "drop": "drops", "give": "gives", "keep": "keeps", "leave": "leaves",
+_THIRD_PERSON = {"add": "adds", "align": "aligns", "break": "breaks", "choose": "chooses", "close": "closes", "correct": "corrects",
+                 "declare": "declares", "define": "defines", "drop": "drops", "give": "gives", "keep": "keeps", "label": "labels", "leave": "leaves",
                  "make": "makes", "mend": "mends", "move": "moves", "name": "names", "narrow": "narrows", "nest": "nests", "put": "puts",
                  "quote": "quotes", "remove": "removes", "rename": "renames", "replace": "replaces", "save": "saves", "say": "says",
                  "set": "sets", "shorten": "shortens", "split": "splits", "take": "takes", "use": "uses", "write": "writes"}  # fmt: skip
@@ -54,9 +54,7 @@ def counts(problems: Sequence[Problem]) -> str:
     """`2 errors, 1 warning`; empty when there are none."""
     errors = sum(1 for problem in problems if problem.severity == "error")
     warnings = len(problems) - errors
-    return ", ".join(
-        plural(count, word) for count, word in ((errors, "error"), (warnings, "warning")) if count
-    )
+    return ", ".join(plural(count, word) for count, word in ((errors, "error"), (warnings, "warning")) if count)
 
 
 def headline(problem: Problem) -> str:
@@ -73,7 +71,9 @@ def github(problems: Sequence[Problem], files: Files | None = None, *, most: int
     lines = [_annotation(problem) for problem in ordered]
     errors = sum(1 for problem in ordered if problem.severity == "error")
     unseen = max(errors - most, 0) + max(len(ordered) - errors - most, 0)
-    more = f"and {unseen:,} more: annotations show {most} errors and {most} warnings, the log has all\n" if unseen else ""
+    more = (
+        f"and {unseen:,} more: annotations show {most} errors and {most} warnings, the log has all\n" if unseen else ""
+    )
     return "".join(line + "\n" for line in lines) + text(problems, files) + more
 
 
@@ -88,13 +88,20 @@ def _annotation(problem: Problem) -> str:
     if problem.line and problem.length > 1:
         properties["endColumn"] = problem.column + problem.length
     said = ",".join(f"{name}={_escaped(str(value), True)}" for name, value in properties.items() if value)
-    message = problem.message + (f"\n{problem.label}" if problem.label else "") + (f"\n{problem.hint}" if problem.hint else "")
+    message = (
+        problem.message
+        + (f"\n{problem.label}" if problem.label else "")
+        + (f"\n{problem.hint}" if problem.hint else "")
+    )
     return f"::{problem.severity} {said}::{_escaped(clean(message, keep=chr(10)), False)}"
 
 
 def _escaped(text: str, in_property: bool) -> str:
     text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return text.replace(":", "%3A").replace(",", "%2C") if in_property else text
+
+
+_VERBS = re.compile(rf"(^|, or |, and |; )({'|'.join(_THIRD_PERSON)})(?= )")
 
 
 class _Teller:
@@ -159,6 +166,5 @@ def _by(hint: str, who: str) -> str:
     """The next step with who takes it: `Ada (3f9c2e1) renames it`."""
     if not who:
         return hint
-    first, _, rest = hint.partition(" ")
-    verb = _THIRD_PERSON.get(first)
-    return f"{who} {verb} {rest}" if verb else f"{who}: {hint}"
+    told = _VERBS.sub(lambda found: found.group(1) + _THIRD_PERSON[found.group(2)], hint)
+    return f"{who} {told}" if hint.partition(" ")[0] in _THIRD_PERSON else f"{who}: {hint}"
