@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..core import visits
 from ..core.model import Plan
 from ..line import Look
 
@@ -40,14 +41,15 @@ class Standing:
         return asdict(self)
 
 
-def standing(tip: str, held: str, after: Look, observe_only: bool, now: float) -> Standing:
+def standing(tip: str, held: str, after: Look, now: float) -> Standing:
     """From the look that follows a round's acts."""
-    plan = after.plan
-    assert plan is not None, "a round that ended well saw a valid commit"
+    plan, desired = after.plan, after.desired
+    assert plan is not None and desired is not None, "a round that ended well saw a valid commit"
     failed = _failed(plan)
     away = {host: why for host, why in plan.unreachable.items() if host not in failed}
     away.update({host: "not looked at yet" for host in plan.never_seen if host not in failed and host not in away})
     changing = {change.key.host for change in plan.changes} - failed.keys() - away.keys()
+    enforced = {host for host in changing if visits.enforced(desired, host)}
     open_ones = changing | {left.key.host for left in plan.left if left.kind_of in ("unknown", "report")}
     wrong = failed.keys() | away.keys() | open_ones
     told = [{"host": host, "why": why} for host, why in [*sorted(failed.items()), *sorted(away.items())]]
@@ -56,7 +58,7 @@ def standing(tip: str, held: str, after: Look, observe_only: bool, now: float) -
         commit=after.commit.id,
         held=held,
         plan=plan.id,
-        outcome=_word(plan, bool(failed), bool(away), bool(changing), observe_only),
+        outcome=_word(plan, bool(failed), bool(away), bool(enforced), bool(changing)),
         hosts=plan.hosts_total,
         converged=plan.hosts_total - len(wrong),
         failed=len(failed),
@@ -76,13 +78,15 @@ def _failed(plan: Plan) -> dict[str, str]:
     return found
 
 
-def _word(plan: Plan, failed: bool, away: bool, changing: bool, observe_only: bool) -> str:
+def _word(plan: Plan, failed: bool, away: bool, running: bool, changing: bool) -> str:
     if plan.stopped:
         return "stopped"
+    if running:
+        return "running"
     if failed:
         return "failed"
     if changing:
-        return "observe" if observe_only else "running"
+        return "observe"
     return "away" if away else "converged"
 
 

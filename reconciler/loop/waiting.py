@@ -53,11 +53,14 @@ def wait(
         _on_branch(repo, commit)
         said = time.monotonic()
         while True:
-            verdict = "" if busy() else verdict_of(repo, stands(), commit)
-            if verdict:
-                yield _last(commit, verdict, stands())
-                return
-            event = events.get(max(0.0, min(0.5, end - time.monotonic())))
+            event = events.get(0)
+            if event is None:
+                # Only once all that was told is passed on: the verdict is the last word.
+                verdict = "" if busy() else verdict_of(repo, stands(), commit)
+                if verdict:
+                    yield _last(commit, verdict, stands())
+                    return
+                event = events.get(max(0.0, min(0.5, end - time.monotonic())))
             if event is not None and event["event"] in TOLD:
                 said = time.monotonic()
                 yield event

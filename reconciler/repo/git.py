@@ -164,6 +164,12 @@ class GitRepo:
         with named(f"commits {old[:7]} and {new[:7]} of {self.place}"):
             return old == new or bool(self._git().descendant_of(new, old))
 
+    def config(self, key: str) -> str:
+        """A value of the repository's configuration, empty when it isn't set."""
+        with named(f"configuration of {self.place}"):
+            config = self._git().config
+            return str(config[key]) if key in config else ""
+
     def blob(self, blob_id: str) -> bytes:
         """The bytes of a blob. Raises Refused when it is not here."""
         with named(f"blob {blob_id[:12]} of {self.place}"):

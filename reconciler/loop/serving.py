@@ -1,0 +1,331 @@
+"""`trueup serve`, put together: the state, the door, the page, what wakes, and the daemon between them.
+
+Everything is started in this order and ended in the reverse one; nothing of it decides anything.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from .. import line
+from ..core.model import HostPast
+from ..core.problem import Problem, Refused
+from ..manifests import selector
+from ..repo import GitRepo
+from ..settings import Settings
+from ..world import World
+from .bus import Bus
+from .clock import next_look
+from .daemon import Daemon, Reasons
+from .log import Log
+from .standing import Standing, standing
+from .systemd import Notify
+from .waiting import LIMIT, wait
+from .wake import Poller, RefWatch
+
+STATE_PATIENCE = 15.0
+"""Seconds that a start waits for a command that has the state file open just then."""
+UNSETTLED = (1.0, 5.0, 30.0, 60.0, 300.0)
+"""Seconds until the next round while rounds end with work left over (what was stale, what a re-read found otherwise)."""
+AT_LEAST = 1.0
+"""Seconds between two rounds that only the clock asks for."""
+
+
+class Server:
+    """One fleet being served: what the door and the signals may ask of it."""
+
+    def __init__(self, world: World, bus: Bus, log: Log, notify: Notify, stop_limit: float = 60.0) -> None:
+        self.world = world
+        self.bus = bus
+        self.log = log
+        self.daemon = Daemon(walk=self._walk, next_look=self._next_look, log=log, notify=notify, stop_limit=stop_limit)
+        self._asked: set[str] = set()
+        self._asking = threading.Lock()
+        self._last: line.Look | None = None
+        self._stands: Standing | None = None
+        self._unsettled = 0
+        self._poller: Poller | None = None
+        self._fetch_trouble = ""
+
+    # ---- a round
+
+    def _walk(self, reasons: Reasons) -> str:
+        world = self.world
+        with world.turn:
+            tip = world.repo.tip()
+            newest = line.reconcile(world, self._hosts_asked(reasons))
+            acted = newest.plan is not None and newest.plan.changes
+            self._last = line.look(world, newest.commit.id) if acted else newest
+            self._stands = standing(tip, world.store.held(), self._last, world.now())
+        self._unsettled = self._unsettled + 1 if self._stands.outcome == "running" else 0
+        facts = {name: value for name, value in self._stands.json().items() if name not in ("why", "guards", "at")}
+        self.bus.publish({"event": "standing", **facts})
+        return self._stands.outcome
+
+    def _hosts_asked(self, reasons: Reasons) -> tuple[str, ...]:
+        with self._asking:
+            asked, self._asked = self._asked, set()
+        if not reasons.again:
+            return tuple(sorted(asked))
+        desired = self.world.read(self.world.newest())[1].desired
+        every = tuple(sorted(desired.hosts)) if desired is not None else ()
+        return tuple(host for host in every if host in asked) if asked else every
+
+    def _next_look(self) -> float:
+        world = self.world
+        desired = self._last.desired if self._last else None
+        if desired is None:
+            return world.settings.observe_every or 600.0
+        known = world.store.past_of_hosts()
+        wait_for = next_look(
+            [known.get(host, HostPast()) for host in desired.hosts],
+            self._last.plan if self._last else None,
+            [pause.until for pause in world.store.pauses(world.now())],
+            world.now(),
+            world.settings.observe_every or desired.policy.observe_every,
+        )
+        if self._unsettled:
+            wait_for = min(wait_for, UNSETTLED[min(self._unsettled, len(UNSETTLED)) - 1])
+        return max(AT_LEAST, wait_for)
+
+    # ---- what may be asked
+
+    def sync(self, args: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Fetch, if the repository is remote, and look at the hosts of `selector` (all by default) now. Comes back at once."""
+        text = str((args or {}).get("selector") or "")
+        if text:
+            desired = self.world.read(self.world.newest())[1].desired
+            picked = selector.parse(text).pick(desired.hosts) if desired is not None else ()
+            if not picked:
+                raise Refused(Problem(code="no-host", message=f"no host matches {text}"))
+            with self._asking:
+                self._asked |= set(picked)
+        if self._poller is not None:
+            self._poller.now()
+        else:
+            self.daemon.wakes.wake("sync")
+        return {"format": 1, "tip": self.world.repo.tip(), "running": self.daemon.running}
+
+    def wait(self, args: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Events until the verdict on `commit` (the tip's, when empty), for `limit` seconds at most."""
+        repo = self.world.repo
+        assert isinstance(repo, GitRepo)
+        limit = float(args.get("limit") or LIMIT)
+        return wait(
+            repo, self.bus, lambda: self._stands, lambda: self.daemon.running, str(args.get("commit") or ""), limit
+        )
+
+    def standing(self, args: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What the daemon is about, and how the fleet stood after the last round."""
+        stands = self._stands.json() if self._stands else None
+        return {"format": 1, "running": self.daemon.running, "standing": stands, "fetchTrouble": self._fetch_trouble}
+
+    def stop(self) -> None:
+        self.world.stopping = True
+        self.daemon.stop()
+
+    # ---- what wakes
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Follow the repository while the block runs: by inotify here, by fetching a remote."""
+        repo = self.world.repo
+        assert isinstance(repo, GitRepo)
+        wake = self.daemon.wakes.wake
+        if repo.remote:
+            self._poller = Poller(repo.fetch, self._fetched, self.world.settings.poll_every)
+            self._poller.start()
+            try:
+                yield
+            finally:
+                self._poller.stop()
+            return
+        watch = RefWatch(
+            repo.git_dir,
+            repo.tip,
+            lambda: wake("push"),
+            lambda text: self.log.say("watch-failed", level="warning", text=text),
+        )
+        watch.start()
+        try:
+            yield
+        finally:
+            watch.stop()
+
+    def _fetched(self, moved: bool, asked: bool, trouble: str) -> None:
+        if trouble != self._fetch_trouble:
+            self._fetch_trouble = trouble
+            if trouble:
+                self.log.say("fetch-failed", level="error", text=trouble)
+            else:
+                self.log.say("fetch-well", text="the remote answers again")
+        if moved or asked:
+            self.daemon.wakes.wake("push" if moved and not asked else "sync")
+
+
+# ---------------------------------------------------------------- the whole
+
+
+def serve(
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    tell: Callable[[str], None],
+    page: bool = True,
+    stop_limit: float = 60.0,
+) -> bool:
+    """Serve until SIGTERM or SIGINT. `tell` prints a line for people, once things are up. Raises Refused when the
+    state, the repository, the socket or the page's address can't be had. False when a trip had to be left."""
+    bus = Bus()
+    log = Log(bus, form=settings.log_format)
+    notify = Notify(environ)
+    with ExitStack() as ends:
+        ends.enter_context(only_one(settings))
+        world = _open_world(settings, log)
+        ends.callback(world.close)
+        server = Server(world, bus, log, notify, stop_limit)
+        started = _rooms(server, ends, page)
+        # Open streams end before the servers that carry them are asked to.
+        ends.callback(bus.close)
+        ends.enter_context(server.watching())
+        ends.enter_context(_signals(server))
+        repo = world.repo
+        assert isinstance(repo, GitRepo)
+        tell(f"trueup follows {settings.branch} of {repo.place}")
+        for line_ in started:
+            tell(line_)
+        notify.ready(started[0] if started else "")
+        clean = server.daemon.run()
+        notify.stopping()
+        if not clean:
+            # The round's thread still writes: closing the state under it would be worse than a kill, which the
+            # next start is made for.
+            ends.pop_all()
+            bus.close()
+        return clean
+
+
+def _rooms(server: Server, ends: ExitStack, page: bool) -> list[str]:
+    """Open the door and the page; the lines that say where they are."""
+    from .. import door
+
+    settings = server.world.settings
+    opened = door.serve(
+        server.world, asks={"sync": server.sync, "standing": server.standing}, streams={"wait": server.wait}
+    )
+    ends.callback(opened.close)
+    lines = [f"socket  {settings.socket}"]
+    if page:
+        from ..web import serve as web
+        from ..web.page import app
+
+        served = web.run(app(server.world), settings.listen, beyond_loopback=settings.listen_beyond_loopback)
+        ends.callback(served.close)
+        lines.insert(0, f"page    {served.url}")
+    return lines
+
+
+def _open_world(settings: Settings, log: Log) -> World:
+    end = time.monotonic() + STATE_PATIENCE
+    while True:
+        try:
+            return World.open(settings, log)
+        except Refused as refused:
+            passing = all(problem.code == "state-locked" for problem in refused.problems)
+            if not passing or time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+@contextmanager
+def only_one(settings: Settings) -> Iterator[None]:
+    """Hold the lock of this state while the block runs. Raises Refused (daemon-running), naming who has it."""
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    place = settings.state_dir / "serve.lock"
+    try:
+        handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Refused(
+            Problem(
+                code="state-read-only",
+                message=f"{place} can't be written: {error.strerror}",
+                hint="Run as the user that owns stateDir.",
+            )
+        ) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
+        os.close(handle)
+        raise Refused(
+            Problem(
+                code="daemon-running",
+                message=f"another trueup serve (process {holder or 'unknown'}) runs on {settings.state_dir}",
+                hint=f"trueup status asks it; to replace it: kill {holder or 'PID'}, or systemctl restart trueup",
+            )
+        ) from None
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _signals(server: Server) -> Iterator[None]:
+    """SIGTERM and SIGINT end it, a second one at once; SIGHUP is a sync."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if server.daemon.stopping:
+            os.write(2, b"trueup: killed in the middle of a trip; the next start looks at those hosts first\n")
+            os._exit(130)
+        if server.daemon.running:
+            os.write(2, b"trueup: the trip under way comes to its end first; once more ends it at once\n")
+        server.stop()
+
+    def sync(number: int, frame: FrameType | None) -> None:
+        threading.Thread(target=_quietly, args=(server.sync, server.log), daemon=True).start()
+
+    handlers: Iterable[tuple[int, Any]] = ((signal.SIGTERM, end), (signal.SIGINT, end), (signal.SIGHUP, sync))
+    before = [(number, signal.signal(number, handler)) for number, handler in handlers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _quietly(act: Callable[[], object], log: Log) -> None:
+    try:
+        act()
+    except Refused as refused:
+        log.say("sync-refused", level="error", text=str(refused))
+
+
+def holder(state_dir: Path) -> int | None:
+    """The process that serves this state, None when nobody does."""
+    try:
+        handle = os.open(state_dir / "serve.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except OSError:
+        text = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
+        return int(text) if text.isdigit() else None
+    finally:
+        os.close(handle)
+
+
+__all__ = ["Server", "holder", "only_one", "serve"]
