@@ -120,8 +120,9 @@ class LabHost:
 
     # ---- over ssh
 
-    def ssh_argv(self, *command: str) -> list[str]:
-        """The ssh command line to the host, its key checked against the host's own."""
+    def ssh_argv(self, *command: str, user: str = "", key: Path | None = None) -> list[str]:
+        """The ssh command line to the host, as `user` with the lab's key unless others are given; the host's key is
+        checked against its own."""
         known = self.log.with_suffix(".known_hosts")
         where = self.address if self.port == 22 else f"[{self.address}]:{self.port}"
         known.write_text("".join(f"{where} {key}\n" for key in self.host_keys), encoding="utf-8")
@@ -129,15 +130,17 @@ class LabHost:
             "BatchMode=yes", "StrictHostKeyChecking=yes", f"UserKnownHostsFile={known}", "GlobalKnownHostsFile=/dev/null",
             "IdentitiesOnly=yes", "ConnectTimeout=10", "LogLevel=ERROR",
         )  # fmt: skip
-        words = ["ssh", "-F", "/dev/null", "-i", str(self.key), "-p", str(self.port)]
+        words = ["ssh", "-F", "/dev/null", "-i", str(key or self.key), "-p", str(self.port)]
         for option in options:
             words += ["-o", option]
-        return [*words, f"{self.user}@{self.address}", *command]
+        return [*words, f"{user or self.user}@{self.address}", *command]
 
-    def ssh(self, command: str, *, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run a command over ssh, as `user`."""
+    def ssh(
+        self, command: str, *, user: str = "", key: Path | None = None, check: bool = True, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command over ssh, as `user` with the lab's key unless others are given."""
         done = subprocess.run(
-            self.ssh_argv(command),
+            self.ssh_argv(command, user=user, key=key),
             capture_output=True,
             text=True,
             check=False,
