@@ -89,3 +89,11 @@ def _order(path: Path, kinds: Mapping[str, Kind]) -> tuple[tuple[str, str], ...]
                 Problem(code="kind-failed", message=f"order.txt names {name}, which is no kind", path=path.name)
             )
     return pairs
+
+
+def example(kind: str) -> str:
+    """The kind's example.yaml, or that of an inventory document; empty when there is none."""
+    for path in (folder_of(kind) / "example.yaml", Path(__file__).parent / "schemas" / f"{kind.lower()}.example.yaml"):
+        if path.exists():
+            return path.read_text("utf-8")
+    return ""
