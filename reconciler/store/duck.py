@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -16,8 +17,9 @@ from ..core.problem import Problem, Refused
 from . import bodies, intake, owning, past, people, rounds
 from .db import Db, moment
 from .names import Names
-from .sheet import Sheet, Sheets
+from .sheet import KEPT, Sheet, Sheets
 from .terms import PRESENT, UNKNOWN, Taken
+from .view import Asked, Stand, View
 
 QUEUE = 64
 """Reports that may wait to be written together."""
@@ -44,6 +46,10 @@ class DuckStore:
         self._queued_at = 0.0
         self._queued_hosts: set[str] = set()
         self._round = 0
+        self._round_began: float | None = None
+        self._views: dict[str, View] = {}
+        self._standing: tuple[object, Stand] | None = None
+        self._standing_lock = threading.Lock()
         self._new_probes()
 
     @classmethod
@@ -135,6 +141,47 @@ class DuckStore:
         self.flush()
         return self.sheets.of(desired)
 
+    # ---- reading for people
+
+    def view(self, desired: Desired) -> View:
+        """Queries over how hosts stand against `desired`."""
+        sheet = self.sheet(desired)
+        with self.db.lock:
+            kept = self._views.get(sheet.want)
+            if kept is None:
+                kept = View(self.db, self.kinds, sheet)
+                self._views[sheet.want] = kept
+                for old in list(self._views)[:-KEPT]:
+                    self._views.pop(old).drop()
+            return kept
+
+    def stand(self, desired: Desired, now: float, paused: Mapping[str, Pause], every: float, limit: float) -> Stand:
+        """How the fleet stands; worked out from the readings, at most once a second and after each write."""
+        view = self.view(desired)
+        key = (view.sheet.want, self.db.generation, int(now), self._round, tuple(sorted(paused)))
+        with self._standing_lock:
+            if self._standing is None or self._standing[0] != key:
+                asked = Asked(
+                    now=now,
+                    observe_every=every,
+                    paused=paused,
+                    running=self._being_changed(),
+                    running_since=self._round_began,
+                    running_limit=limit,
+                )
+                self._standing = (key, view.stand(asked))
+            return self._standing[1]
+
+    def _being_changed(self) -> frozenset[int]:
+        if not self._round:
+            return frozenset()
+        rows = self.db.rows(
+            "SELECT DISTINCT c.host_id FROM change c WHERE c.round_id = $round AND c.host_id NOT IN "
+            "(SELECT o.host_id FROM outcome o WHERE o.round_id = $round)",
+            {"round": self._round},
+        )
+        return frozenset(row[0] for row in rows)
+
     def past_of_hosts(self) -> Mapping[str, HostPast]:
         """What is remembered of every host that was ever tried."""
         self.flush()
@@ -150,6 +197,7 @@ class DuckStore:
         except BaseException:
             self.names.forget_unsaved()
             raise
+        self._round_began = now
         return str(self._round)
 
     def close_round(self, round_id: str, outcome: str, now: float) -> None:

@@ -157,9 +157,8 @@ def _write_readings(con: duckdb.DuckDBPyConnection, made: _Readings, bodies: Bod
     con.unregister("fresh_readings")
     found = con.execute(
         "SELECT count(*), count(*) FILTER (known AND other), count(*) FILTER (NOT other) FROM moved"
-    ).fetchone()
-    assert found is not None
-    moved, replaced, only_eyes = found
+    ).fetchall()  # all of it: a result that isn't read to its end blocks the connection
+    moved, replaced, only_eyes = found[0]
     if only_eyes:  # the same state under an edited manifest: no history, nothing on the host changed
         con.execute(
             "UPDATE observed SET seen_as = m.seen_as FROM moved m "

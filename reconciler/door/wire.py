@@ -1,0 +1,153 @@
+"""What crosses the socket: one JSON document a line, a question, then an answer or a stream of events.
+
+    → {"version": 1, "ask": "status", "args": {…}}
+    ← {"ok": {…}}                                        the answer, and the end
+    ← {"event": {…}}                                     a stream: any number of these, then {"end": true}
+    ← {"beat": true}                                     every few seconds while an answer is worked on: nothing hangs
+    ← {"refused": [problem, …]}                          what was wrong, and the end
+
+Both ends are one version of trueup; the number is there so that an upgrade in between is said in words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..core.kind import Code
+from ..core.model import Json
+from ..core.problem import Problem, Refused
+
+VERSION = 1
+
+QUESTION_LIMIT = 256 * 1024 * 1024
+"""Bytes of one question. A plan of a revision sends all that it wants: 40 MB at 10,000 hosts × 50 resources."""
+ANSWER_LIMIT = 1024 * 1024 * 1024
+"""Bytes of one answer or event that a client takes."""
+
+CODES: Mapping[str, Code] = {
+    "door-version": Code(
+        severity="error",
+        meaning="The daemon and the command are of different versions.",
+        cure="systemctl restart trueup (or end the daemon and start it again).",
+    ),
+    "door-malformed": Code(
+        severity="error",
+        meaning="What came over the socket is no question of trueup's.",
+        cure="Ask with the command; programs use its --format json.",
+    ),
+    "door-too-long": Code(
+        severity="error", meaning="The question is longer than the daemon takes.", cure="Narrow what is asked."
+    ),
+    "door-unknown-ask": Code(
+        severity="error", meaning="The daemon knows no such question.", cure="Restart it: it may be an older version."
+    ),
+    "door-bad-argument": Code(
+        severity="error", meaning="An argument of the question has the wrong form.", cure="See the command's --help."
+    ),
+    "door-denied": Code(
+        severity="error",
+        meaning="The daemon's socket is there, but this user may not use it.",
+        cure="Be a member of the group trueup (usermod -aG trueup NAME, then log in again), or use sudo.",
+    ),
+    "door-silent": Code(
+        severity="error",
+        meaning="The daemon took the question and then said nothing for too long, or went away.",
+        cure="Look at its log (journalctl -u trueup); trueup doctor.",
+    ),
+    "door-taken": Code(
+        severity="error",
+        meaning="Another daemon answers on this socket already.",
+        cure="End it first, or name another one: TRUEUP_FLEET or TRUEUP_SOCKET.",
+    ),
+    "door-unwritable": Code(
+        severity="error",
+        meaning="The socket can't be made there.",
+        cure="Run as root or as trueup's user; or set TRUEUP_RUN_DIR to a folder that you own.",
+    ),
+    "no-daemon": Code(
+        severity="error",
+        meaning="This can only be asked of a running daemon, and none answers.",
+        cure="trueup serve --repo PATH starts one.",
+    ),
+    "bug": Code(
+        severity="error",
+        meaning="A fault of trueup itself.",
+        cure="Report it with the daemon's log of that moment.",
+    ),
+}
+
+
+def refused(code: str, message: str = "", hint: str = "") -> Refused:
+    """A Refused with one problem of CODES."""
+    return Refused(Problem(code=code, message=message or CODES[code].meaning, hint=hint or CODES[code].cure))
+
+
+def pack(document: Mapping[str, Json]) -> bytes:
+    """One line. JSON's own escapes keep every line break and every lone surrogate of a host's out of it."""
+    return json.dumps(document, separators=(",", ":"), default=_plain).encode("ascii") + b"\n"
+
+
+def _plain(value: Any) -> Json:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset, tuple)):
+        return sorted(value) if isinstance(value, (set, frozenset)) else list(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def unpack(line: bytes) -> dict[str, Json]:
+    """A line back. Raises ValueError for whatever is no JSON object, however it is broken."""
+    try:
+        document = json.loads(line.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")
+    return document
+
+
+class Lines:
+    """Lines out of a stream of bytes, none longer than `limit`."""
+
+    def __init__(self, receive: Callable[[int], bytes], limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._rest = b""
+
+    def next(self) -> bytes | None:
+        """The next line without its end; None when the other side has closed. Raises OverflowError beyond the limit,
+        OSError (TimeoutError too) as the socket does."""
+        size = 0
+        parts: list[bytes] = []
+        chunk, self._rest = self._rest, b""
+        while True:
+            head, newline, tail = chunk.partition(b"\n")
+            size += len(head)
+            if size > self._limit:
+                raise OverflowError
+            parts.append(head)
+            if newline:
+                self._rest = tail
+                return b"".join(parts)
+            chunk = self._receive(1 << 20)
+            if not chunk:
+                return None
+
+
+def problems_json(given: Refused) -> list[Json]:
+    return [
+        {**problem.json(), "label": problem.label, "length": problem.length, "who": problem.who}
+        for problem in given.problems
+    ]
+
+
+def problems_of(listed: Json) -> Refused:
+    """Problems that came over the wire; hostile or newer ones lose what isn't known here."""
+    known = {"code", "message", "path", "line", "column", "severity", "hint", "label", "length", "who"}
+    made = []
+    for item in listed if isinstance(listed, list) else []:
+        if isinstance(item, dict) and isinstance(item.get("message"), str):
+            made.append(Problem(**{"code": "unknown", **{name: item[name] for name in known & item.keys()}}))
+    return Refused(*made) if made else refused("door-silent", "the daemon refused, and did not say why")
