@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..core import order
+from ..core.diff import RELEASE, removal
 from ..core.kind import Kinds, OpContext
 from ..core.model import (
     Absent,
@@ -17,7 +18,6 @@ from ..core.model import (
     Key,
     Look,
     Observation,
-    Origin,
     Outcome,
     Owned,
     Reason,
@@ -106,10 +106,8 @@ def leave(trip: AnsibleTrip, host: Host, fleet: str, secrets_key: str, yes: bool
 
 def _how(kinds: Kinds, mine: Owned) -> str:
     """The kind's word for what becomes of it: only what trueup made goes, unless the manifest said otherwise."""
-    if mine.key.kind not in kinds:
-        return "stays"
-    said = mine.on_remove or (kinds[mine.key.kind].default_on_remove if mine.origin is Origin.CREATED else "release")
-    return "stays" if said in ("release", "keep") else said
+    how = removal(kinds[mine.key.kind], mine) if mine.key.kind in kinds else RELEASE
+    return "stays" if how == RELEASE else how
 
 
 def _deletes(going: Iterable[Owned], there: Mapping[Key, Observation], how: Mapping[Key, str]) -> Iterable[Change]:
