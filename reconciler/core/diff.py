@@ -59,7 +59,7 @@ def compared(kind: Kind, want: Meaning) -> tuple[str, ...]:
 
 def view(kind: Kind, want: Meaning, state: State) -> State:
     """`state` through the eyes of `want`: equals `want.spec` (and has its digest) exactly when nothing differs."""
-    seen = dict(want.spec)
+    seen, state = dict(want.spec), kind.whole(state)
     for name in compared(kind, want):
         if name not in state:
             seen.pop(name, None)
@@ -81,6 +81,7 @@ def fields(kind: Kind, want: Meaning, seen: Observation) -> tuple[FieldChange, .
         case Present(state):
             if kind.wants_absence(want.spec):
                 return (FieldChange(path="state", before="present", after="absent"),)
+            state = kind.whole(state)
             return tuple(
                 FieldChange(path=name, before=state.get(name), after=want.spec[name])
                 for name in compared(kind, want)

@@ -144,6 +144,11 @@ class Kind:
 
     # ---- comparing
 
+    def whole(self, state: State) -> State:
+        """MAY fill in what a partial state leaves unsaid (`plan --observed`) and is as it usually is: an account that
+        nobody calls locked. A probe says everything itself."""
+        return state
+
     def same(self, field: str, want: Json, have: Json) -> bool:
         """MAY say that two values of a managed field mean the same."""
         return bool(want == have)

@@ -14,6 +14,10 @@ from .schedule import BadSchedule, oversteps, parse
 ACCOUNTS = "User"
 """The kind whose resource a job waits for, when its account is declared too."""
 
+DEFAULTS: State = {"user": "root", "env": {}, "suspend": False, "content": None}
+"""The file is owned as a whole, so what a spec leaves out has a value. `content` is what stands there instead of a
+job, and is wanted to be nothing."""
+
 
 class CronJob(Kind):
     name = "CronJob"
@@ -62,19 +66,10 @@ class CronJob(Kind):
     }
 
     def normal(self, name: str, spec: State) -> State:
-        """The file is owned as a whole, so what is left out has trueup's own default. `content` stands for all that
-        might be in the file instead, and is wanted to be nothing."""
         schedule = spec["schedule"]
         with suppress(BadSchedule):  # a finding of `check`
             schedule = parse(schedule).text()
-        return {
-            "schedule": schedule,
-            "user": spec.get("user", "root"),
-            "command": spec["command"].strip(),
-            "env": dict(spec.get("env", {})),
-            "suspend": spec.get("suspend", False),
-            "content": None,
-        }
+        return {**DEFAULTS, **spec, "schedule": schedule, "command": spec["command"].strip()}
 
     def manages(self, spec: State) -> tuple[str, ...]:
         return (*super().manages(spec), *(["content"] if "content" in spec else []))
@@ -92,6 +87,9 @@ class CronJob(Kind):
 
     def refs(self, name: str, spec: State) -> Iterable[Ref]:
         yield Ref(ACCOUNTS, spec.get("user", "root"))
+
+    def whole(self, state: State) -> State:
+        return state if state.get("content") is not None else {**DEFAULTS, **state}
 
     def same(self, field: str, want: Json, have: Json) -> bool:
         if field == "schedule" and isinstance(have, str):

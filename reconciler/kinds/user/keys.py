@@ -90,7 +90,7 @@ def parse(text: str) -> Line:
 
 def split_options(options: str) -> tuple[str, ...]:
     """`a,b="c,d"` → a, b="c,d"."""
-    return tuple(part for part in re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^,"})+', options) if part)
+    return tuple(part for part in re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+', options) if part)
 
 
 def rsa_bits(line: Line) -> int:

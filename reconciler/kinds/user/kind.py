@@ -67,6 +67,9 @@ class User(Kind):
 
     # ---- comparing
 
+    def whole(self, state: State) -> State:
+        return state if "locked" in state else {**state, "locked": False}
+
     def same(self, field: str, want: Json, have: Json) -> bool:
         if field == "locked":
             return bool(want) == bool(have)
