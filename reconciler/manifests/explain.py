@@ -97,9 +97,9 @@ def _fields(said: Mapping[str, Json], above: tuple[str, ...], inventory: bool) -
             common=not inventory and path[0] in schema.COMMON,
             secret=bool(one.get("x-secret")),
         )
-        inner = one.get("items", {}) if isinstance(one.get("items"), dict) else {}
-        yield from _fields(one, path, inventory)
-        yield from _fields(inner, path, inventory)
+        for inner in (one, one.get("items"), *one.get("oneOf", ()), *one.get("anyOf", ())):
+            if isinstance(inner, dict):
+                yield from _fields(inner, path, inventory)
 
 
 def type_of(said: State) -> str:

@@ -121,18 +121,3 @@ def envelope(kinds: Kinds, kind: str) -> dict[str, Json]:
 def all_kinds(kinds: Kinds) -> tuple[str, ...]:
     """Inventory, then kinds, each sorted."""
     return (*INVENTORY, *sorted(kinds.by_name))
-
-
-def field_schema(schema: Mapping[str, Json], path: tuple[str | int, ...]) -> Mapping[str, Json] | None:
-    """The schema of the field at `path` within a schema; None when there is none. Indexes go to `items`."""
-    here: Mapping[str, Json] | None = schema
-    for step in path:
-        if here is None:
-            return None
-        if isinstance(step, int):
-            here = here.get("items")
-        else:
-            here = here.get("properties", {}).get(step) or (
-                extra if isinstance(extra := here.get("additionalProperties"), dict) else None
-            )
-    return here
