@@ -36,6 +36,8 @@ STATE_PATIENCE = 15.0
 """Seconds that a start waits for a command that has the state file open just then."""
 UNSETTLED = (1.0, 5.0, 30.0, 60.0, 300.0)
 """Seconds until the next round while rounds end with work left over (what was stale, what a re-read found otherwise)."""
+AGAIN = 1.0
+"""Seconds within which a second signal is the same one: Ctrl-C reaches a whole group, and who starts us passes it on too."""
 AT_LEAST = 1.0
 """Seconds between two rounds that only the clock asks for."""
 
@@ -285,10 +287,20 @@ def only_one(settings: Settings) -> Iterator[None]:
 def _signals(server: Server) -> Iterator[None]:
     """SIGTERM and SIGINT end it, a second one at once; SIGHUP is a sync."""
 
+    first: list[float] = []
+
     def end(number: int, frame: FrameType | None) -> None:
-        if server.daemon.stopping:
-            os.write(2, b"trueup: killed in the middle of a trip; the next start looks at those hosts first\n")
+        if first and time.monotonic() - first[0] < AGAIN:
+            return
+        if first:
+            told = (
+                "killed in the middle of a trip; the next start looks at those hosts first"
+                if server.daemon.running
+                else "ended"
+            )
+            os.write(2, f"trueup: {told}\n".encode())
             os._exit(130)
+        first.append(time.monotonic())
         if server.daemon.running:
             os.write(2, b"trueup: the trip under way comes to its end first; once more ends it at once\n")
         server.stop()

@@ -72,8 +72,9 @@ def plan(kinds: Kinds, made: Plan) -> Iterator[str]:
         if not hit.final:
             yield from lines(f"hint: if it is meant: trueup apply {made.id[:8]} --accept {hit.rule}")
     yield from group_lines(kinds, made)
-    if made.never_seen:
-        yield from lines(f"  {plural(len(made.never_seen), 'host')} never looked at: not in this plan")
+    never = [host for host in made.never_seen if host not in made.unreachable]
+    if never:
+        yield from lines(f"  {plural(len(never), 'host')} never looked at: not in this plan")
     if made.unreachable:
         yield from lines(f"  {plural(len(made.unreachable), 'host')} without an answer now: their part waits")
 
