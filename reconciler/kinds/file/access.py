@@ -105,7 +105,7 @@ def cut_by(path: str, spec: State | None, host: Host) -> str:
     """What of trueup's way in to `host` a File at `path` touches (None: its removal); empty when nothing."""
     direct = _direct(path, spec, host)
     if direct:
-        return f"{path} is {direct}"
+        return f"{path}: {direct}"
     if spec is not None and _plain_directory(path, spec, host):
         return ""
     for watched, why in _watched(host):

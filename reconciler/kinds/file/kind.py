@@ -120,7 +120,8 @@ class File(Kind):
         changed = {field.path for field in change.fields}
         if have.get("state", kind_of) == kind_of and have and not changed & {"content", "target", "state"}:
             rights: dict[str, Json] = {name: spec[name] for name in ("owner", "group", "mode") if name in changed}
-            return (_put({"path": path, "state": kind_of, **rights}, f"{' and '.join(rights)} of {path}"),)
+            same = {"target": spec["target"]} if kind_of == "link" else {}
+            return (_put({"path": path, "state": kind_of, **same, **rights}, f"{' and '.join(rights)} of {path}"),)
         args: dict[str, Json] = {"path": path, "state": kind_of, **_rights(spec, have)}
         args |= {field: spec[field] for field in ("content", "target", "parents", "validate") if field in spec}
         args["keep_backup"] = _worth_keeping(change)
@@ -174,7 +175,14 @@ class File(Kind):
             return tuple(said)
         if "validate" in spec and any(field.path == "content" for field in change.fields):
             said.append(f"goes live only if this passes: {spec['validate']}")
-        if _worth_keeping(change) and change.action is not Action.DELETE:
+        if change.action is Action.REPLACE and change.owned is not None:
+            old, goes = path_of(change.key.name, change.owned.spec), bool(_removal(change))
+            if old != path:
+                said.append(f"{old} {'is removed' if goes else 'stays: trueup found it there'}")
+        have = change.have.state if isinstance(change.have, Present) else {}
+        if have.get("state") == "link" and node(spec) not in ("link", "absent"):
+            said.append(f"takes the place of a link to {have.get('target')}, which nothing is written through")
+        if _worth_keeping(change) and any(field.path in ("content", "target", "state") for field in change.fields):
             said.append("what is there now is kept once under /var/lib/trueup/backup")
         return tuple(said)
 
@@ -200,12 +208,17 @@ def _minded(change: Change, want: Meaning) -> State:
 
 
 def _rights(spec: State, have: State) -> dict[str, Json]:
-    """Owner, group and mode to write: as declared, else as they are; root's and not more open than usual when new."""
-    usual: dict[str, str] = {"owner": "root", "group": "root"}
-    if node(spec) != "link":
-        usual["mode"] = "0755" if node(spec) == "directory" else "0600" if spec.get("sensitive") else "0644"
-    kept = {name: have[name] for name in usual if name in have and have.get("state", node(spec)) == node(spec)}
-    return {**usual, **kept, **{name: spec[name] for name in usual if name in spec}}
+    """Owner, group and mode to write: as declared, what is there keeps the rest; new is root's and not more open than
+    usual."""
+    usual: dict[str, Json] = {}
+    if not have or have.get("state", node(spec)) != node(spec):
+        usual = {"owner": "root", "group": "root"}
+        if node(spec) != "link":
+            usual["mode"] = "0755" if node(spec) == "directory" else "0600" if spec.get("sensitive") else "0644"
+    elif node(spec) == "link":
+        # A link can't be written, only made anew: its owner would be lost.
+        usual = {name: have[name] for name in ("owner", "group") if name in have}
+    return {**usual, **{name: spec[name] for name in ("owner", "group", "mode") if name in spec}}
 
 
 def _removal(change: Change) -> tuple[Op, ...]:

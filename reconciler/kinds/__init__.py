@@ -1,0 +1,1 @@
+"""One folder a kind of resource; order.txt is the one file that names several."""
