@@ -1,0 +1,62 @@
+"""Every question that may be asked, by name: those that look (looking.py, reporting.py) and those that act (acts.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..acts import ACTS
+from ..core.model import Json
+from ..core.problem import Refused
+from . import looking, reporting, wire
+
+if TYPE_CHECKING:
+    from ..world import World
+
+Ask: TypeAlias = "Callable[[World, Mapping[str, Json]], Mapping[str, Json]]"
+
+LOOKS: Mapping[str, Ask] = {
+    "status": looking.status,
+    "problems": looking.problems,
+    "hosts": looking.hosts,
+    "host": looking.host,
+    "facts": looking.facts,
+    "diff": looking.diff,
+    "blame": looking.blame,
+    "kinds": looking.kinds,
+    "kind": looking.kind,
+    "resource": looking.resource,
+    "commits": looking.commits,
+    "commit": looking.commit,
+    "history": looking.history,
+    "at": looking.at,
+    "reports": reporting.reports,
+    "report": reporting.report,
+}
+
+
+def _checked(name: str, act: Ask) -> Ask:
+    """Arguments that are missing or of a wrong form become a Problem: what comes over a socket may be anything."""
+
+    def checked(world: World, args: Mapping[str, Json]) -> Mapping[str, Json]:
+        try:
+            return act(world, args)
+        except Refused:
+            raise
+        except KeyError as error:
+            if (
+                error.args
+                and isinstance(error.args[0], str)
+                and error.args[0] not in args
+                and error.args[0].isidentifier()
+            ):
+                raise wire.refused("door-bad-argument", f"{name} needs {error.args[0]}") from error
+            raise
+
+    return checked
+
+
+ASKS: Mapping[str, Ask] = {name: _checked(name, act) for name, act in {**LOOKS, **ACTS}.items()}
+"""All of them; the daemon adds `sync`, `standing` and the stream `wait`."""
+
+__all__ = ["ASKS", "LOOKS", "Ask"]

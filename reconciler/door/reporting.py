@@ -1,0 +1,54 @@
+"""Reports: questions over the whole fleet, each a folder of reports/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..core.model import Desired, Json
+from ..core.problem import Problem, Refused
+from .looking import commit_json, in_force, stand, text
+
+if TYPE_CHECKING:
+    from ..world import World
+
+Args = Mapping[str, Json]
+
+
+def reports(world: World, args: Args) -> dict[str, Json]:
+    """The reports that there are."""
+    from ..store import report as folders
+
+    found = [folders.read(name) for name in folders.names()]
+    return {
+        "format": 1,
+        "reports": [{"name": one.name, "title": one.title, "description": one.description} for one in found],
+    }
+
+
+def report(world: World, args: Args) -> dict[str, Json]:
+    """One report, answered now: columns, rows, and how old what it rests on is."""
+    from ..store import report as folders
+    from ..store.db import rfc3339
+
+    name = text(args, "report") or text(args, "name")
+    if name not in folders.names():
+        known = ", ".join(folders.names())
+        raise Refused(
+            Problem(code="unknown-report", message=f"there is no report {name[:100]}", hint=f"the reports are {known}")
+        )
+    desired = in_force(world) or Desired()
+    view, stood = stand(world, desired)
+    seen = [row.seen_at for row in stood.rows if row.seen_at is not None]
+    answer = folders.answer(view, folders.read(name))
+    return {
+        "format": 1,
+        "report": name,
+        "now": rfc3339(world.now()),
+        "fleet": desired.policy.name,
+        "commit": commit_json(desired.commit),
+        "hosts": len(desired.hosts),
+        "neverSeen": len(stood.rows) - len(seen),
+        "oldestLook": rfc3339(min(seen, default=None)),
+        **answer,
+    }
