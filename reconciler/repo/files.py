@@ -40,7 +40,7 @@ class CommitFiles:
     ) -> None:
         self._git = open_git
         self._root = root.strip("/")
-        self._blames = blames or Blames()
+        self._blames = blames or Blames(open_git)
         with named(f"commit {commit_id[:7]}"):
             git = open_git()
             self.commit: Commit = commit_of(git[commit_id].peel(pygit2.Commit))
@@ -68,7 +68,7 @@ class CommitFiles:
     def author(self, path: str, line: int) -> Commit:
         """The commit that last touched the line, by blame; an empty Commit when there is none."""
         whole = str(PurePosixPath(self._root) / path) if self._root else path
-        return self._blames.author(self._git(), self.commit.id, whole, line)
+        return self._blames.author(self.commit.id, whole, line)
 
 
 def _walk(tree: pygit2.Tree, prefix: str, found: dict[str, str]) -> None:
@@ -93,7 +93,7 @@ class FolderFiles:
         self.commit: Commit = Commit()
         self._paths: Mapping[str, str] | None = None
         self._repo = _around(self._folder)
-        self._blames = Blames()
+        self._blames = Blames(lambda: pygit2.Repository(pygit2.discover_repository(str(self._folder)) or ""))
 
     def paths(self) -> Mapping[str, str]:
         """Every file's path → blob id, sorted by path; read once, so that one look sees one state."""
@@ -125,7 +125,7 @@ class FolderFiles:
             return Commit()
         if edited:
             return Commit()
-        return self._blames.author(self._repo, str(self._repo.head.target), whole, line)
+        return self._blames.author(str(self._repo.head.target), whole, line)
 
     def _blob(self, name: str) -> str | None:
         try:

@@ -44,7 +44,7 @@ class GitRepo:
         self.root = root
         self._objects = _object_folders(os.environ if environ is None else environ)
         self._local = threading.local()
-        self._blames = Blames()
+        self._blames = Blames(self._fresh)
         self._mirror: Mirror | None = None
         if is_remote(str(path_or_url)):
             if cache_dir is None:
@@ -178,14 +178,17 @@ class GitRepo:
     def _git(self) -> pygit2.Repository:
         git: pygit2.Repository | None = getattr(self._local, "git", None)
         if git is None:
-            with named(f"repository {self.place}", path=str(self.path)):
-                if self._mirror is not None:
-                    self._mirror.make()
-                git = _open(self.path)
-                for folder in self._objects:
-                    git.odb.add_disk_alternate(folder)
-            self._local.git = git
+            git = self._local.git = self._fresh()
         return git
+
+    def _fresh(self) -> pygit2.Repository:
+        with named(f"repository {self.place}", path=str(self.path)):
+            if self._mirror is not None:
+                self._mirror.make()
+            git = _open(self.path)
+            for folder in self._objects:
+                git.odb.add_disk_alternate(folder)
+            return git
 
 
 def _open(path: Path) -> pygit2.Repository:

@@ -158,3 +158,24 @@ def test_each_line_has_the_commit_that_gave_it(make_git: MakeGit) -> None:
     assert FolderFiles(git.folder).author("a.yaml", 2).author == "Bo"
     git.write("a.yaml", "edited\n")
     assert FolderFiles(git.folder).author("a.yaml", 1).id == ""
+
+
+def test_the_author_is_as_git_blame_says_through_merges_and_reverts(make_git: MakeGit) -> None:
+    git = make_git()
+    git.commit("made", a="1\n2\n3\n", b="b\n", c="c\n")
+    git("checkout", "-q", "-b", "side")
+    git.commit("on the side", author="Bo", a="1\nside\n3\n", b="side\n", d="new on the side\n")
+    git("checkout", "-q", "main")
+    git.commit("on main", author="Cy", a="1\n2\n3\nmain\n", b="main\n")
+    git("merge", "-q", "--no-commit", "--no-ff", "side", check=False)
+    git.write("b", "main\n")  # the side's change is thrown away
+    git.commit("merged", author="Di")
+    git.commit("away", author="Ed", c="other\n")
+    git.commit("back again", author="Fy", c="c\n")
+    for number in range(3):
+        git.commit(f"later {number}", **{f"x{number}": "x"})
+    files = GitRepo(git.folder).files()
+    for path in files.paths():
+        blamed = [line.split()[0] for line in git("blame", "-l", "--root", "HEAD", "--", path).splitlines()]
+        ours = [files.author(path, number).id for number in range(1, len(blamed) + 1)]
+        assert ours == blamed, path

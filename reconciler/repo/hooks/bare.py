@@ -29,7 +29,7 @@ _SCRIPT = """#!/bin/sh
     echo "hint: on the server: trueup init --bare {repository}"
     exit {gone}
 fi
-exec {python} -P -m reconciler.cli hook {hook}
+exec {python} -P -c 'from reconciler.cli import main; main()' hook {hook}
 """
 
 
