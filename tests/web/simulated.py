@@ -253,19 +253,20 @@ def full(folder: Path) -> Fleet:
     fleet.commit(
         "motd for the move <script>alert(1)</script>",
         {"motd.yaml": document("File", "/etc/motd", MOTD.format("Sat 28 Nov 22:00, rack 4 moves"))},
-        author="Bo <b>bold</b>",
+        author="Bo &amp; \"Sons\"",
     )
     fleet.rounds(2)
     fleet.later(20)
     fleet.world.store.pause(Pause(selector="cache-1", why=f"disk swap {EVIL}", who="ada", until=fleet.now + 7200), fleet.now)
-    fleet.drift("web-4", "User", "ada", shell="/bin/zsh", comment=EVIL)
-    fleet.look_at("web-4")
     fleet.commit(
         "a typo",
         {"users/ada.yaml": document("User", "ada", "hosts: all\nuid: 1042\nshel: /bin/bash\ncomment: Ada Lovelace")},
         author="Bo",
     )
     fleet.rounds(1)
+    fleet.later(20)
+    fleet.drift("web-4", "User", "ada", shell="/bin/zsh", comment=EVIL)
+    fleet.look_at("web-4")
     fleet.later(42)
     fleet.pages = (
         "/",

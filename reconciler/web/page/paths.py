@@ -44,6 +44,9 @@ VERDICT = Param(
 )
 FIND = Param(name="find", meaning="only what has this text in its name, in any case")
 WHERE = Param(name="where", meaning="only hosts that this selector picks, as manifests have them: `role=web`, `web-*`")
+HOST = Param(name="host", meaning="only this host")
+KIND = Param(name="kind", meaning="only this kind")
+NAME = Param(name="name", meaning="only resources of this name")
 AFTER = Param(name="after", meaning="go on after this row: `next` of the answer before")
 
 PAGES = (
@@ -63,6 +66,22 @@ PAGES = (
         template="host.html",
         section="Hosts",
         summary="One host: its resources, what differs, what happened, its facts.",
+    ),
+    Page(
+        path="/hosts/{host}/{kind}/{name:path}",
+        ask="one",
+        template="one.html",
+        section="Hosts",
+        summary="One resource on one host: what it is there, what Git wants, where that comes from, what happened to it.",
+    ),
+    Page(
+        path="/history",
+        ask="history",
+        template="history.html",
+        section="Fleet",
+        title="History",
+        summary="What happened, newest first: changes and what came of them, drift, hosts that did not answer.",
+        params=(HOST, KIND, NAME, AFTER),
     ),
     Page(
         path="/commits",

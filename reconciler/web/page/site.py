@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -20,8 +20,9 @@ from starlette.staticfiles import StaticFiles
 
 from ...core.model import Json
 from ...core.problem import Problem, Refused
-from ...settings import Settings
-from . import openapi, words
+from ...door.asks import LOOKS
+from ...world import World
+from . import openapi, questions, words
 from .fragments import Fragments
 from .guard import Guard
 from .live import Hub, Moment
@@ -41,24 +42,13 @@ STREAM_HOSTS = 100
 """Hosts that one stream may name."""
 
 
-class Seen(Protocol):
-    """What the page needs of a World."""
-
-    settings: Settings
-
-    @property
-    def now(self) -> Callable[[], float]: ...
-
-
-def app(world: Seen, asks: Mapping[str, Ask] | None = None) -> Starlette:
+def app(world: World) -> Starlette:
     """The status page of `world`: an ASGI app that answers GET and HEAD, and nothing else.
 
-    It asks `door.asks.ASKS` (or `asks`), in threads, and never writes. `app.state.end_streams()` ends what is
+    It asks `door.asks.LOOKS`, the questions that only look, in threads. `app.state.end_streams()` ends what is
     streaming, from any thread; `web.serve.run` calls it.
     """
-    if asks is None:
-        from ...door.asks import ASKS as asks  # noqa: N811 - late, so that tests of this room need not load all others
-    site = Site(world, asks)
+    site = Site(world)
     routes = [
         Route("/healthz", site.safe(site.health), methods=["GET"]),
         Route("/openapi.json", site.safe(site.openapi), methods=["GET"]),
@@ -95,9 +85,9 @@ class Kept(StaticFiles):
 
 
 class Site:
-    def __init__(self, world: Seen, asks: Mapping[str, Ask]) -> None:
+    def __init__(self, world: World) -> None:
         self.world = world
-        self.asks = asks
+        self.asks: Mapping[str, Ask] = {**LOOKS, **questions.OWN}
         self.renderer = Renderer(Fragments())
         self.hub = Hub(look=self.moment)
         self._brief: tuple[float, Mapping[str, Json]] | None = None
@@ -189,7 +179,7 @@ class Site:
         )
 
     async def moment(self) -> Moment:
-        raise NotImplementedError
+        return await run_in_threadpool(questions.moment, self.world)
 
     # ---------------------------------------------------------------- when it can't be answered
 
@@ -283,4 +273,4 @@ def suffixed(request: Request) -> str:
     return f"{path}.json{query}"
 
 
-__all__ = ["Seen", "Site", "app"]
+__all__ = ["Site", "app"]
