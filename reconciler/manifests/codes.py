@@ -157,9 +157,6 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "The repository has no such file at this commit. A symbolic link is not followed.",
             "Correct the path, counted from the top of the repository, or add the file.",
         ),
-        "not-text": _error(
-            "A file that must be text is not UTF-8.", "Save it as UTF-8, or use it as it is, without a template."
-        ),
         "undefined-variable": _error(
             "A template uses a variable that is not defined for a host.",
             "Set it in trueup.yaml, Vars or the Host, or give a default: {{ vars.x | default('…') }}.",

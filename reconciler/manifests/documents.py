@@ -96,7 +96,7 @@ def gather(files: Files, judges: validate.Judges, cache: MutableMapping[tuple[st
 
     def one(path: str) -> File:
         key = (path, paths[path])
-        file = cache.get(key)
+        file = kept.get(key) or cache.get(key)
         if file is None:
             try:
                 file = _file(path, paths[path], files.read(path), judges)

@@ -192,7 +192,7 @@ def _addresses(seen: Mapping[str, Entry], inventory: Inventory) -> None:
         if first != name:
             inventory.problems.append(
                 problem("same-address", f"{name} has the address of {first}, {host.address} port {host.port}", path=entry.doc.path,
-                        mark=entry.doc.place(["spec", "address"]), hint="remove one of the two, or correct the address")
+                        mark=entry.doc.at(["spec", "address"] if "address" in entry.spec else ["metadata", "name"]), hint="remove one of the two, or correct the address")
             )  # fmt: skip
 
 

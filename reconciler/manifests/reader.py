@@ -13,6 +13,7 @@ import operator
 import re
 from collections.abc import Sequence
 from importlib import import_module
+from math import isfinite
 from typing import Any, TypeAlias
 
 import yaml
@@ -42,7 +43,7 @@ _NEXT_DOCUMENT = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _NUMBER_START = frozenset("0123456789+-.")
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,30})")
 _BASED = re.compile(r"0o[0-7]{1,30}|0x[0-9a-fA-F]{1,30}")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]{1,3})?")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 _WORDS: dict[str, Json] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -336,9 +337,9 @@ class _Walk:
             return text
         if _BASED.fullmatch(text):
             return int(text, 0)
-        if _FLOAT.fullmatch(text):
-            return float(text)
-        return text
+        if _FLOAT.fullmatch(text) and isfinite(number := float(text)):
+            return number
+        return text  # what JSON can't say (infinity, not a number, endless digits) stays text
 
 
 def _expansion(root: Node) -> tuple[str, Node] | None:

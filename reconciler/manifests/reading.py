@@ -43,7 +43,7 @@ def read(
     hosts = inventory.build(found, files.commit)
     resolver = Resolver(files=files, kinds=kinds, inventory=hosts, seal=seal, cache=cache.setdefault("specs", {}))
     items = resolver.all([entry for entry in found.entries if entry.kind not in schema.INVENTORY])
-    broken = frozenset(broken.ref for broken in found.broken)
+    broken = frozenset([lost.ref for lost in found.broken] + [item.entry.ref for item in items if not item.whole])
     for lost in found.broken:
         resolver.glance(lost)
     conflicts = Conflicts(items=items, kinds=kinds, inventory=hosts, broken=broken)

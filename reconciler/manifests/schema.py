@@ -42,7 +42,7 @@ def on_remove(kinds: Kinds, kind: str) -> Mapping[str, Json]:
 
 
 def spec_schema(kinds: Kinds, kind: str) -> dict[str, Json]:
-    """The schema of `spec`, common fields first."""
+    """The schema of `spec`, in the order that editors offer the fields: hosts, the kind's own, the common ones."""
     if kind in INVENTORY:
         spec: dict[str, Json] = _read(kind.lower())["spec"]
         return spec
@@ -60,7 +60,7 @@ def spec_schema(kinds: Kinds, kind: str) -> dict[str, Json]:
     return {
         **own,
         "type": "object",
-        "properties": {**shared, **own.get("properties", {})},
+        "properties": {"hosts": shared.pop("hosts"), **own.get("properties", {}), **shared},
         "required": [*common["required"], *own.get("required", [])],
         "additionalProperties": False,
     }
