@@ -51,8 +51,8 @@ def wait(
     raise SystemExit(follow(commit, limit, as_json=format is Format.json))
 
 
-def follow(commit: str, limit: float, *, as_json: bool) -> int:
-    """Print until the verdict; gives the exit code."""
+def follow(commit: str, limit: float, *, as_json: bool, after: int = 0) -> int:
+    """Print until the verdict, that of round `after` or a later one; gives the exit code."""
     from .. import door
     from ..settings import load
     from ..tell.remote_wait import Follow
@@ -61,7 +61,7 @@ def follow(commit: str, limit: float, *, as_json: bool) -> int:
         raise typer.BadParameter("--limit must be more than 0")
     told = Follow()
     try:
-        for event in door.stream(load(), "wait", {"commit": _here(commit), "limit": limit}):
+        for event in door.stream(load(), "wait", {"commit": _here(commit), "limit": limit, "round": after}):
             if as_json:
                 print(json.dumps({"format": 1, **event}), flush=True)
                 told.verdict = str(event.get("verdict", told.verdict))

@@ -27,7 +27,7 @@ from .bus import Bus
 from .clock import next_look
 from .daemon import Daemon, Reasons
 from .log import Log
-from .standing import Standing, standing
+from .standing import Standing, nothing_valid, standing
 from .systemd import Notify
 from .waiting import LIMIT, wait
 from .wake import Poller, RefWatch
@@ -55,6 +55,8 @@ class Server:
         self._last: line.Look | None = None
         self._stands: Standing | None = None
         self._unsettled = 0
+        self._rounds = 0
+        """Rounds that came to their end."""
         self._poller: Poller | None = None
         self._fetch_trouble = ""
 
@@ -64,10 +66,16 @@ class Server:
         world = self.world
         with world.turn:
             tip = world.repo.tip()
-            newest = line.reconcile(world, self._hosts_asked(reasons))
+            try:
+                newest = line.reconcile(world, self._hosts_asked(reasons))
+            except Refused as refused:
+                if any(problem.path for problem in refused.problems):
+                    self._stands = nothing_valid(tip, world.store.held(), world.now())
+                raise
             acted = newest.plan is not None and newest.plan.changes
             self._last = line.look(world, newest.commit.id) if acted else newest
             self._stands = standing(tip, world.store.held(), self._last, world.now())
+        self._rounds += 1
         self._unsettled = self._unsettled + 1 if self._stands.outcome == "running" else 0
         facts = {name: value for name, value in self._stands.json().items() if name not in ("why", "guards", "at")}
         self.bus.publish({"event": "standing", **facts})
@@ -115,10 +123,13 @@ class Server:
             self._poller.now()
         else:
             self.daemon.wakes.wake("sync")
-        return {"format": 1, "tip": self.world.repo.tip(), "running": self.daemon.running}
+        running = self.daemon.running
+        # One that runs now began before this: what was asked for is done when the one after it has ended.
+        return {"format": 1, "tip": self.world.repo.tip(), "running": running, "round": self._rounds + 1 + running}
 
     def wait(self, args: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        """Events until the verdict on `commit` (the tip's, when empty), for `limit` seconds at most."""
+        """Events until the verdict on `commit` (the tip's, when empty), for `limit` seconds at most; with `round`, as
+        `sync` gave it, not before that round has ended."""
         repo = self.world.repo
         assert isinstance(repo, GitRepo)
         limit = float(args.get("limit") or LIMIT)

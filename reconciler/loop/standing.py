@@ -17,12 +17,12 @@ SHOWN = 20
 @dataclass(frozen=True, kw_only=True)
 class Standing:
     """After a round. `outcome` is one word: `converged`, `failed`, `away` (all that answer are right), `stopped`,
-    `observe` (the fleet's mode lets nothing run), `running` (more is to be done)."""
+    `observe` (the fleet's mode lets nothing run), `running` (more is to be done), `refused` (no commit is valid)."""
 
     tip: str
     """The branch's tip that the round saw."""
     commit: str
-    """The newest valid commit; another than the tip when that one has errors."""
+    """The newest valid commit; another than the tip when that one has errors; empty when none is valid."""
     held: str
     plan: str
     outcome: str
@@ -70,6 +70,23 @@ def standing(tip: str, held: str, after: Look, now: float) -> Standing:
     )
 
 
+def nothing_valid(tip: str, held: str, now: float) -> Standing:
+    """When no commit of the branch is valid: nothing can be planned, and nothing is known of the hosts."""
+    return Standing(
+        tip=tip,
+        commit="",
+        held=held,
+        plan="",
+        outcome="refused",
+        hosts=0,
+        converged=0,
+        failed=0,
+        away=0,
+        pending=0,
+        at=now,
+    )
+
+
 def _failed(plan: Plan) -> dict[str, str]:
     found: dict[str, str] = {}
     for left in plan.left:
@@ -90,4 +107,4 @@ def _word(plan: Plan, failed: bool, away: bool, running: bool, changing: bool) -
     return "away" if away else "converged"
 
 
-__all__ = ["Standing", "standing"]
+__all__ = ["Standing", "nothing_valid", "standing"]

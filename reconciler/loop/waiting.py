@@ -84,7 +84,7 @@ def verdict_of(repo: Line, stands: Standing | None, commit: str) -> str:
     """What came of `commit`; empty while that is open. A newer commit that holds it answers for it."""
     if stands is None or not repo.is_ancestor(commit, stands.tip):
         return ""
-    if not repo.is_ancestor(commit, stands.commit):
+    if not stands.commit or not repo.is_ancestor(commit, stands.commit):
         return "refused"
     return "" if stands.outcome == "running" else stands.outcome
 

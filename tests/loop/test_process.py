@@ -64,16 +64,17 @@ class Fleet:
         argv = [sys.executable, "-c", "from reconciler.cli import main; main()", *args]
         return subprocess.run(argv, capture_output=True, text=True, env=self.env, timeout=60, cwd=self.work)
 
-    def serve(self) -> tuple[subprocess.Popen[str], str]:
+    def serve(self, repo: str = "") -> tuple[subprocess.Popen[str], str]:
         """A running daemon and its page's address."""
+        repo = repo or str(self.bare)
         process = subprocess.Popen(
-            [sys.executable, "-c", "from reconciler.cli import main; main()", "serve", "--repo", str(self.bare)],
+            [sys.executable, "-c", "from reconciler.cli import main; main()", "serve", "--repo", repo],
             stdout=subprocess.PIPE, stderr=(self.tmp / "log").open("a"), text=True, env=self.env,
         )  # fmt: skip
         self.started.append(process)
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
-        assert lines[0] == f"trueup follows main of {self.bare}\n", self.log
+        assert lines[0] == f"trueup follows main of {repo}\n", self.log
         assert lines[2] == f"socket  {self.tmp}/run/fleet.sock\n"
         return process, lines[1].split()[1]
 
@@ -138,6 +139,44 @@ def test_a_bad_commit_that_got_in_all_the_same_leaves_the_last_good_one_in_force
     assert code == 0 and f"error: {bad[:7]} has errors; the fleet stays on {first[:7]}" in told
     done = fleet.trueup("wait", bad)
     assert done.returncode == 1 and f"hint: trueup check --rev {bad[:7]}" in done.stdout
+
+
+def test_a_first_commit_that_is_bad_is_a_verdict_too(fleet: Fleet) -> None:
+    bad = fleet.commit("a.yaml", "kind: Nothing\n")
+    (fleet.bare / "hooks/pre-receive").rename(fleet.bare / "hooks/away")
+    fleet.push()
+    fleet.serve()
+    done = fleet.trueup("wait", "--limit", "20")
+    assert done.returncode == 1 and done.stdout.startswith(
+        f"error: {bad[:7]} has errors; the fleet stays on what it was"
+    )
+    fleet.commit("a.yaml", FLEET)
+    code, told = fleet.push("-o", "wait")
+    assert code == 0 and told[-1].startswith("success: ")
+
+
+def test_a_remote_is_followed_and_fetched_at_once_when_asked(fleet: Fleet) -> None:
+    fleet.commit("trueup.yaml", FLEET)
+    fleet.push()
+    fleet.serve(f"file://{fleet.bare}")
+    second = fleet.commit("trueup.yaml", FLEET + "# more\n")
+    fleet.push()
+    done = fleet.trueup("sync", "--wait")
+    assert done.returncode == 0 and f"success: 0 hosts converged on {second[:7]}" in done.stdout, (
+        done.stderr + fleet.log
+    )
+
+
+def test_hup_is_a_sync(fleet: Fleet) -> None:
+    fleet.commit("trueup.yaml", FLEET)
+    fleet.push()
+    process, _ = fleet.serve()
+    assert fleet.trueup("wait", "--limit", "20").returncode == 0
+    process.send_signal(signal.SIGHUP)
+    end = time.monotonic() + 10
+    while "round-start why=sync" not in fleet.log:
+        assert time.monotonic() < end, fleet.log
+        time.sleep(0.02)
 
 
 def test_a_plan_is_shown_with_and_without_a_daemon_and_nothing_lands(fleet: Fleet) -> None:
