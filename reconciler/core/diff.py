@@ -76,7 +76,11 @@ def fields(kind: Kind, want: Meaning, seen: Observation) -> tuple[FieldChange, .
         case Absent():
             if kind.right_where_absent(want.spec):
                 return ()
-            made = tuple(FieldChange(path=name, after=want.spec[name]) for name in compared(kind, want))
+            made = tuple(
+                FieldChange(path=name, after=want.spec[name])
+                for name in compared(kind, want)
+                if want.spec[name] is not None
+            )
             return made or (FieldChange(path="state", before="absent", after="present"),)
         case Present(state):
             if kind.wants_absence(want.spec):

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import ClassVar
 
 from ...core.kind import Claim, Code, Finding, Kind, OpContext
-from ...core.model import Change, Json, Op, Ref, State, canonical
+from ...core.model import Change, Json, Meaning, Observation, Op, Present, Ref, State, canonical
 from .crontab import LONGEST, escaped, path_of, quoted, text_of
 from .schedule import BadSchedule, oversteps, parse
 
@@ -80,7 +80,11 @@ class CronJob(Kind):
         for key, value in spec.get("env", {}).items():
             yield from _variable(key, value)
         if len(path_of(name).rpartition("/")[2]) > 255:
-            yield Finding(code="bad-job-name", message="the name is too long for a file in /etc/cron.d")
+            yield Finding(
+                code="bad-job-name",
+                message="the name is too long for a file in /etc/cron.d",
+                hint="choose a shorter name",
+            )
 
     def claims(self, name: str, spec: State) -> Iterable[Claim]:
         yield Claim("path", path_of(name))
@@ -89,7 +93,8 @@ class CronJob(Kind):
         yield Ref(ACCOUNTS, spec.get("user", "root"))
 
     def whole(self, state: State) -> State:
-        return state if state.get("content") is not None else {**DEFAULTS, **state}
+        """A state without a command tells of a file that holds no job."""
+        return {**DEFAULTS, **state} if "command" in state else {"content": None, **state}
 
     def same(self, field: str, want: Json, have: Json) -> bool:
         if field == "schedule" and isinstance(have, str):
@@ -110,12 +115,18 @@ class CronJob(Kind):
         made = {
             "path": path,
             "state": "file",
-            "content": text_of(name, change.want.spec),
+            "content": text_of(name, _minded(change, change.want)),
             "owner": "root",
             "group": "root",
             "mode": "0644",
         }
         return (Op(module="trueup.host.put", args=made, title=f"write {path}"),)
+
+    def after(self, change: Change) -> Observation:
+        if change.want is None:
+            return super().after(change)
+        said = _minded(change, change.want)
+        return Present({name: said[name] for name in self.fields})
 
     def notes(self, change: Change) -> tuple[str, ...]:
         if change.want is None:
@@ -124,11 +135,22 @@ class CronJob(Kind):
         return ("kept in its file as a comment, not run",) if suspended else ()
 
 
+def _minded(change: Change, want: Meaning) -> State:
+    """What the file will say: the fields that are somebody else's (`ignore`) stay as they are in it."""
+    have = change.have.state if isinstance(change.have, Present) else {}
+    return {**want.spec, **{name: have[name] for name in want.ignore if name in have}}
+
+
 def _schedule(text: str) -> Iterable[Finding]:
     try:
         schedule = parse(text)
     except BadSchedule as bad:
-        yield Finding(code="bad-schedule", message=str(bad), field=("schedule",), hint="man 5 crontab")
+        yield Finding(
+            code="bad-schedule",
+            message=str(bad),
+            field=("schedule",),
+            hint="write minute hour day month weekday, such as `30 3 * * mon-fri`, or a form such as @daily",
+        )
         return
     if not schedule.fires:
         yield Finding(
@@ -143,7 +165,7 @@ def _schedule(text: str) -> Iterable[Finding]:
             code="step-beyond-range",
             message=f"{item} matches one number only",
             field=("schedule",),
-            hint="a step lies within its field's range",
+            hint="write that number, or a step within the range",
             severity="warning",
         )
     if schedule.either_day:
@@ -151,7 +173,7 @@ def _schedule(text: str) -> Iterable[Finding]:
             code="either-day",
             message=f'"{text}" runs on days that match the day of month or the weekday, not only both',
             field=("schedule",),
-            hint="restrict one of the two",
+            hint="keep one of the two, and test for the other in the command",
             severity="warning",
         )
 
@@ -165,7 +187,7 @@ def _command(command: str) -> Iterable[Finding]:
             hint="put it into a script (kind File), or join lines with ; or &&",
         )
     elif not command.strip():
-        yield Finding(code="bad-command", message="the command is empty", field=("command",))
+        yield Finding(code="bad-command", message="the command is empty", field=("command",), hint="give one")
     elif len(escaped(command.strip()).encode()) > LONGEST:
         yield Finding(
             code="bad-command",
@@ -179,17 +201,23 @@ def _variable(key: str, value: str) -> Iterable[Finding]:
     try:
         length = len(f"{key}={quoted(value)}".encode())
     except ValueError as why:
-        yield Finding(code="bad-env", message=f"{key}: {why}", field=("env", key))
+        yield Finding(
+            code="bad-env", message=f"{key}: {why}", field=("env", key), hint="set it in a script that the job runs"
+        )
         return
     if length > LONGEST or any(ord(char) < 32 and char != "\t" for char in value):
         what = f"more than {LONGEST} bytes, cron would cut it" if length > LONGEST else "a control character"
-        yield Finding(code="bad-env", message=f"{key} has {what}", field=("env", key))
+        yield Finding(
+            code="bad-env", message=f"{key} has {what}", field=("env", key), hint="set it in a script that the job runs"
+        )
     if key in ("LOGNAME", "USER", "CRON_TZ"):
         yield Finding(
             code="no-effect-env",
             message=f"cron doesn't take {key} from a job's file",
             field=("env", key),
-            hint="the account is `user`" if key != "CRON_TZ" else "cron runs in the host's time zone",
+            hint="leave it out: the account is `user`"
+            if key != "CRON_TZ"
+            else "leave it out: cron runs in the host's time zone",
             severity="warning",
         )
 

@@ -1,8 +1,8 @@
 """Reads the job files of /etc/cron.d on a host. Standard library, Python 3.8 on; writes nothing.
 
 A request is {"name": NAME, "path": FILE}. An answer is {"state": {...}}, {"absent": true} or {"unknown": WHY}.
-A file in the form that trueup writes gives schedule, user, command, env and suspend, and `content` is null. Any other
-file, and one that cron would skip for its owner or mode, gives only `content`: what is there instead.
+A file in the form that trueup writes gives schedule, user, command, env and suspend. `content` tells what is wrong: the
+text of a file in any other form, or why cron skips it.
 """
 
 from __future__ import annotations
@@ -53,13 +53,15 @@ def read(path: str) -> dict[str, Any]:
     with os.fdopen(handle, "rb") as file:
         facts = os.fstat(handle)
         content = file.read(LARGEST + 1)
-    if facts.st_uid or facts.st_gid or stat.S_IMODE(facts.st_mode) != 0o644:
-        return odd("owner %d:%d, mode %04o" % (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)))
     if len(content) > LARGEST:
         return odd("larger than %d bytes" % LARGEST)
     text = content.decode("utf-8", "replace")
-    fields = parsed(text)
-    return odd(text[:SHOWN]) if fields is None else {"state": dict(fields, content=None)}
+    state = parsed(text)
+    if state is None:
+        return odd(text[:SHOWN])
+    if facts.st_uid or facts.st_gid or stat.S_IMODE(facts.st_mode) != 0o644:
+        state["content"] = "owner %d:%d, mode %04o" % (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode))
+    return {"state": state}
 
 
 def odd(what: str) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Group(Kind):
             yield Finding(
                 code="bad-group-name",
                 message=f"`{name}` can't be the name of a group",
-                hint="at most 32 letters, digits, `_`, `-` and `.`, not digits alone",
+                hint="choose at most 32 letters, digits, `_`, `-` and `.`, not digits alone",
             )
         if 0 <= spec.get("gid", 100) < 100 and name != "root":
             yield Finding(
@@ -58,7 +58,11 @@ class Group(Kind):
     def ops(self, change: Change, ctx: OpContext) -> tuple[Op, ...]:
         name = change.key.name
         if change.want is None:
-            return (Op(module="ansible.builtin.group", args={"name": name, "state": "absent"}, title=f"remove {name}"),)
+            return (
+                Op(
+                    module="ansible.builtin.group", args={"name": name, "state": "absent"}, title=f"remove group {name}"
+                ),
+            )
         args = {"name": name, "state": "present"}
         args.update({field: change.want.spec[field] for field in ("gid", "system") if field in change.want.spec})
         return (Op(module="ansible.builtin.group", args=args, title=f"create group {name}"),)

@@ -118,12 +118,19 @@ def of(name: str, spec: State) -> Iterable[Finding]:
     yield from _comment(spec.get("comment", ""))
     yield from _keys(spec.get("sshKeys", ()))
     if spec.get("sshKeys") and spec.get("home") == "/nonexistent":
-        yield _error("no-home", "sshKeys need a home to be in", "home")
+        yield _error("no-home", "sshKeys need a home to be in", "home", hint="give it a home, or leave sshKeys out")
     yield from _password(spec.get("passwordHash"))
     sudo = spec.get("sudo")
     if isinstance(sudo, Mapping):
         for index, why in sudoers.faults(sudo["commands"]):
-            yield _error("bad-sudo-command", f"command {index + 1} {why}", "sudo", "commands", index)
+            yield _error(
+                "bad-sudo-command",
+                f"command {index + 1} {why}",
+                "sudo",
+                "commands",
+                index,
+                hint="write it as in a shell, with its full path",
+            )
 
 
 def _error(code: str, message: str, *field: str | int, hint: str = "") -> Finding:
@@ -139,10 +146,12 @@ def _name(name: str, spec: State) -> Iterable[Finding]:
         yield _error(
             "bad-user-name",
             f"`{name}` can't be the name of an account",
-            hint="at most 32 letters, digits, `_`, `-` and `.`, not digits alone",
+            hint="choose at most 32 letters, digits, `_`, `-` and `.`, not digits alone",
         )
     elif spec.get("sudo", "none") != "none" and ALIAS.fullmatch(name):
-        yield _error("bad-user-name", f"sudo would read `{name}` as an alias", "sudo", hint="use a small letter")
+        yield _error(
+            "bad-user-name", f"sudo would read `{name}` as an alias", "sudo", hint="use a small letter in the name"
+        )
     changing = {"uid", "group", "shell", "home", "passwordHash"} & set(spec)
     if name in DISTRIBUTION and changing:
         what = ", ".join(sorted(changing))
@@ -154,14 +163,18 @@ def _name(name: str, spec: State) -> Iterable[Finding]:
 def _number(name: str, spec: State) -> Iterable[Finding]:
     uid = spec.get("uid")
     if uid == 0 and name != "root":
-        yield _warning("second-root", f"with uid 0, {name} is root", "uid", hint="take another number and a sudo rule")
+        yield _warning(
+            "second-root", f"with uid 0, {name} is root", "uid", hint="take another number, and give it a sudo rule"
+        )
     elif isinstance(uid, int) and (0 < uid < 100 or uid in (65534, 65535)) and name not in DISTRIBUTION:
         yield _warning("reserved-uid", f"uid {uid} belongs to the distribution", "uid", hint="take one from 1000 on")
 
 
 def _comment(comment: str) -> Iterable[Finding]:
     if ":" in comment or any(ord(char) < 32 or ord(char) == 127 for char in comment):
-        yield _error("bad-comment", "a comment has no colon, line break or control character", "comment")
+        yield _error(
+            "bad-comment", "a comment has no colon, line break or control character", "comment", hint="leave them out"
+        )
 
 
 def _keys(lines: Iterable[str]) -> Iterable[Finding]:
@@ -171,16 +184,28 @@ def _keys(lines: Iterable[str]) -> Iterable[Finding]:
             line = keys.parse(text)
         except keys.BadKey as why:
             yield _error(
-                "bad-key", f"key {index + 1} {why}", "sshKeys", index, hint="paste the whole line of a .pub file"
+                "bad-key",
+                f"key {index + 1} {why}",
+                "sshKeys",
+                index,
+                hint="replace it with the whole line of a .pub file",
             )
             continue
         bits = keys.rsa_bits(line)
         if line.type == "ssh-dss" or 0 < bits < keys.LEAST_RSA_BITS:
             what = "DSA, which sshd no longer takes" if not bits else f"RSA with {bits} bits"
-            yield _warning("weak-key", f"key {index + 1} is {what}", "sshKeys", index, hint="use an ed25519 key")
+            yield _warning(
+                "weak-key", f"key {index + 1} is {what}", "sshKeys", index, hint="replace it with an ed25519 key"
+            )
         before = first.setdefault((line.type, line.key), index)
         if before != index:
-            yield _warning("duplicate-key", f"key {index + 1} is key {before + 1} again", "sshKeys", index)
+            yield _warning(
+                "duplicate-key",
+                f"key {index + 1} is key {before + 1} again",
+                "sshKeys",
+                index,
+                hint="keep one of the two",
+            )
 
 
 def _password(value: Json) -> Iterable[Finding]:
@@ -188,7 +213,15 @@ def _password(value: Json) -> Iterable[Finding]:
         return
     if not HASH.fullmatch(value):
         yield _error(
-            "password-not-hashed", "passwordHash is no hash", "passwordHash", hint="mkpasswd -m yescrypt makes one"
+            "password-not-hashed",
+            "passwordHash is no hash",
+            "passwordHash",
+            hint="write what `mkpasswd -m yescrypt` prints",
         )
     elif WEAK_HASH.fullmatch(value):
-        yield _warning("weak-hash", "the hash is easily guessed", "passwordHash", hint="mkpasswd -m yescrypt")
+        yield _warning(
+            "weak-hash",
+            "the hash is easily guessed",
+            "passwordHash",
+            hint="replace it with what `mkpasswd -m yescrypt` prints",
+        )

@@ -33,7 +33,7 @@ class User(Kind):
     # ---- meaning
 
     def normal(self, name: str, spec: State) -> State:
-        """A declared account is open, so `locked: false` is part of every meaning."""
+        """A declared account is open: that it is not locked is part of every meaning."""
         made = dict(spec)
         if "groups" in made:
             made["groups"] = sorted(set(made["groups"]))
@@ -43,7 +43,7 @@ class User(Kind):
             made["sshKeys"] = _keys(made["sshKeys"])
         if "sudo" in made:
             made["sudo"] = sudoers.normal(made["sudo"])
-        made["locked"] = False
+        made["locked"] = None
         return made
 
     def manages(self, spec: State) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ class User(Kind):
     # ---- comparing
 
     def whole(self, state: State) -> State:
-        return state if "locked" in state else {**state, "locked": False}
+        return {"locked": None, **state}
 
     def same(self, field: str, want: Json, have: Json) -> bool:
         if field == "locked":
@@ -104,9 +104,10 @@ class User(Kind):
             have.pop("passwordHash", None)
             return Present({**have, "locked": True, "sshKeys": [], "sudo": "none"})
         found = super().after(change)
-        if isinstance(found, Present) and ops.makes_home(change):
-            return Present({name: value for name, value in found.state.items() if name != "homeMissing"})
-        return found
+        if not isinstance(found, Present):
+            return found
+        gone = {"locked", *(["homeMissing"] if ops.makes_home(change) else [])}
+        return Present({name: value for name, value in found.state.items() if name not in gone})
 
     def touches(self, change: Change) -> Iterable[Ref]:
         """userdel takes the group of the account's name along (USERGROUPS_ENAB, login.defs(5))."""

@@ -72,21 +72,17 @@ def _make(change: Change) -> tuple[Op, ...]:
         "create_home": makes_home(change),
         "password": NO_PASSWORD,
         "update_password": "on_create",
-        **{field: spec[field] for field in PLAIN_FIELDS if field in spec and field not in change.want.ignore},
+        **{field: spec[field] for field in PLAIN_FIELDS if field in spec},
     }
     if spec.get("sshKeys"):
         args.setdefault("home", usual_home(name))
     made = [Op(module=USER_MODULE, args=args, title=f"create account {name}")]
-    wanted = [
-        field for field in ("passwordHash", "sshKeys", "sudo") if field in spec and field not in change.want.ignore
-    ]
-    if "passwordHash" in wanted:
+    if "passwordHash" in spec:
         made += _password(name, spec)
-    if "sshKeys" in wanted:
+    if "sshKeys" in spec:
         made += _keys(name, _home(change, spec), spec["sshKeys"], backup=True)
-    if "sudo" not in change.want.ignore:
-        # A file that an account of this name left behind would come alive again.
-        made += _sudo(name, spec.get("sudo", "none"))
+    # A file that an account of this name left behind would come alive again.
+    made += _sudo(name, spec.get("sudo", "none"))
     return tuple(made)
 
 

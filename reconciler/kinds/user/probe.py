@@ -124,8 +124,9 @@ def state_of(request: dict[str, Any], sources: Sources) -> dict[str, Any]:
         "home": home,
         "shell": shell or "/bin/sh",
         "sudo": sudo_of(name, request.get("sudoers")),
-        "locked": shadow is not None and shadow[7] in LOCKED_DAYS,
     }
+    if shadow is not None and shadow[7] in LOCKED_DAYS:
+        state["locked"] = True
     try:
         state["sshKeys"] = keys_of(home, int(uid))
     except OSError:
