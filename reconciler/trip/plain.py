@@ -80,7 +80,7 @@ class Plain:
         (at / "ssh").mkdir(mode=0o700)
         strict = ssh.strict_run(self.settings, (bool(visit.machine_id) for visit in self.visits.values()))
         ways = ssh.Ways(self.settings, at / "ssh", strict)
-        memory = run.MemoryFile("secrets")
+        pipe = None
         try:
             password = run.become_password(self.settings)
             for name, visit in self.visits.items():
@@ -94,7 +94,9 @@ class Plain:
             made = playbook.plays(usable, self.batch.kinds, secrets)
             if not made:
                 return
-            memory.add(json.dumps(self._values(secrets)).encode())
+            if secrets.names:
+                path = at / "secrets.json"
+                pipe = run.Pipe(path, json.dumps(self._values(secrets)).encode())
             said = run.play(
                 at,
                 self.settings,
@@ -102,7 +104,7 @@ class Plain:
                 inventory,
                 self._event,
                 password=password,
-                extra=memory.path,
+                extra=str(at / "secrets.json") if pipe else "",
             )
         except (OSError, ValueError) as error:
             for name, visit in self.visits.items():
@@ -114,7 +116,8 @@ class Plain:
                 self.troubles.setdefault(name, troubles.trouble("secret", visit.host, why))
             return
         finally:
-            memory.close()
+            if pipe is not None:
+                pipe.close()
         if said:
             for name, visit in self.visits.items():
                 if not self.ran[name]:

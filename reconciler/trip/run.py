@@ -6,6 +6,7 @@ and sudo's password lie in memory files (memfd_create(2)), which end with this p
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -13,6 +14,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +49,28 @@ class MemoryFile:
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+class Pipe:
+    """A named pipe that gives bytes to the first reader, once, for readers that resolve a path before they open it.
+    Nothing of them is ever in a file."""
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        self._path = path
+        os.mkfifo(path, 0o600)
+        self._thread = threading.Thread(target=self._serve, args=(data,), name="pipe", daemon=True)
+        self._thread.start()
+
+    def _serve(self, data: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError), self._path.open("wb") as file:  # waits for the reader
+            self._path.unlink()
+            file.write(data)
+
+    def close(self) -> None:
+        if self._thread.is_alive():  # nobody came: be the reader, so that the thread ends
+            with contextlib.suppress(FileNotFoundError):
+                os.close(os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+            self._thread.join(5)
 
 
 @contextmanager

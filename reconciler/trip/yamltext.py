@@ -23,6 +23,17 @@ class Raw(str):
     """Text that holds a template on purpose."""
 
 
+class Noted(str):
+    """Text with a comment behind it."""
+
+    note: str
+
+    def __new__(cls, text: str, note: str) -> Noted:
+        made = super().__new__(cls, text)
+        made.note = note
+        return made
+
+
 def document(value: Json) -> str:
     """One document, with its `---`."""
     return "---\n" + "\n".join(_lines(value)) + "\n"
@@ -49,10 +60,13 @@ def _entry(head: str, value: Json) -> list[str]:
     if isinstance(value, str) and not isinstance(value, Raw) and _reads_as_block(value):
         # An indentation indicator, because the text may begin with spaces; `-` keeps no line break at the end.
         mark = "|2" if value.endswith("\n") else "|2-"
-        unsafe = "!unsafe " if _template(value) else ""
+        unsafe = "!unsafe " if template(value) else ""
         return [f"{head}{gap}{unsafe}{mark}", *("  " + line if line else "" for line in value.rstrip("\n").split("\n"))]
     first, *rest = _scalar(value).split("\n")
-    return [f"{head}{gap}{first}", *("  " + line for line in rest)]
+    lines = [f"{head}{gap}{first}", *("  " + line for line in rest)]
+    if isinstance(value, Noted):
+        lines[-1] += f"  # {value.note}"
+    return lines
 
 
 def _reads_as_block(text: str) -> bool:
@@ -71,7 +85,7 @@ def _scalar(value: Json) -> str:
         return json.dumps(value)
     if _PLAIN.fullmatch(value) and value.lower() not in _NOT_TEXT and len(value) <= WIDTH and not _number(value):
         return value
-    unsafe = "!unsafe " if _template(value) and not isinstance(value, Raw) else ""
+    unsafe = "!unsafe " if template(value) and not isinstance(value, Raw) else ""
     return unsafe + "\n".join(_folded(json.dumps(value)))
 
 
@@ -79,7 +93,8 @@ def _number(text: str) -> bool:
     return bool(re.fullmatch(r"[-+.]?\d.*|\.(inf|nan)", text, re.IGNORECASE))
 
 
-def _template(text: str) -> bool:
+def template(text: str) -> bool:
+    """Whether Ansible would take it for one."""
     return any(sign in text for sign in ("{{", "{%", "{#"))
 
 
