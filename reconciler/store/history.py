@@ -125,6 +125,7 @@ def _seen(db: Db, kinds: Kinds, where: str, values: Mapping[str, object]) -> lis
         SELECT l.valid_from, l.host, l.kind, l.name, l.status, l.state, l.why, p.status, p.state
         FROM late l JOIN observed_past p
             ON p.host_id = l.host_id AND p.res_id = l.res_id AND p.valid_to = l.valid_from AND p.right_then
+            AND (p.status <> l.status OR p.state <> l.state)
         ORDER BY l.valid_from DESC, l.host, l.kind, l.name LIMIT $limit
         """,
         values,

@@ -111,10 +111,16 @@ def day(db: Db, host_id: int, now: float, hours: int = SLOTS) -> list[dict[str, 
     )
     wrong = db.rows(
         """
-        SELECT valid_from, valid_to, status FROM observed_past
-        WHERE host_id = $host AND valid_to >= $begin AND NOT coalesce(right_then, status <> 0)
-        UNION ALL SELECT valid_from, NULL, status FROM observed
-        WHERE host_id = $host AND NOT coalesce(right_then, status <> 0)
+        WITH wrong AS (
+            SELECT res_id, valid_from, valid_to, status, state FROM observed_past
+            WHERE host_id = $host AND valid_to >= $begin AND NOT coalesce(right_then, status <> 0)
+            UNION ALL SELECT res_id, valid_from, NULL, status, state FROM observed
+            WHERE host_id = $host AND NOT coalesce(right_then, status <> 0)
+        )
+        SELECT w.valid_from, w.valid_to, CASE WHEN w.status = 0 THEN 'Unknown' WHEN p.res_id IS NOT NULL THEN 'Progressing'
+            ELSE 'Drifted' END
+        FROM wrong w LEFT JOIN observed_past p ON p.host_id = $host AND p.res_id = w.res_id AND p.valid_to = w.valid_from
+            AND p.right_then AND p.status = w.status AND p.state = w.state
         """,
         {"host": host_id, "begin": moment(begin)},
     )
@@ -135,8 +141,10 @@ def day(db: Db, host_id: int, now: float, hours: int = SLOTS) -> list[dict[str, 
         word: str | None = None
         if any(span[0] < end and span[1] >= start for span in spans):
             word = Verdict.CONVERGED.value
-        if any(span[0] < end and (span[1] is None or span[1] > start) for span in wrong if span[2] != 0) and word:
-            word = Verdict.DRIFTED.value
+        bad = {span[2] for span in wrong if span[0] < end and (span[1] is None or span[1] > start)}
+        for worse in (Verdict.PROGRESSING.value, Verdict.DRIFTED.value, Verdict.UNKNOWN.value):
+            if worse in bad and word:
+                word = worse
         if any(span[0] < end and (span[1] is None or span[1] > start) for span in away):
             word = Verdict.UNKNOWN.value
         if any(start <= at[0] < end for at in failed):

@@ -48,11 +48,6 @@ def read(name: str) -> Report:
     )
 
 
-def template(name: str, form: str) -> str:
-    """The template `page.FORM` of a report."""
-    return (FOLDER / name / f"page.{form}").read_text(encoding="utf-8")
-
-
 def answer(view: View, report: Report) -> dict[str, Json]:
     """Columns and rows, of JSON types. Raises Refused when its question is wrong."""
     sheet = view.sheet
