@@ -6,21 +6,19 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "web"))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "web")]
 
 import simulated
+from watched import Complaints, Site
 
 from reconciler.web import serve
 from reconciler.web.page import app
 
-ROOT = Path(__file__).parents[2]
-PICTURES = ROOT / "artefacts" / "screenshots"
 ARGUMENTS = (
     "--headless",
     "--no-sandbox",
@@ -37,19 +35,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-
-
-@dataclass
-class Site:
-    """A fleet and the page over it."""
-
-    name: str
-    fleet: simulated.Fleet
-    served: serve.Served
-    pages: tuple[str, ...]
-
-    def url(self, path: str) -> str:
-        return self.served.url.rstrip("/") + path
 
 
 @pytest.fixture(scope="session")
@@ -84,19 +69,6 @@ def fresh(tmp_path: Path) -> Iterator[Site]:
     yield site
     site.served.close()
     site.fleet.close()
-
-
-class Complaints(list[str]):
-    """What the browser's console said; anything at all is too much (a refused style, a failed request)."""
-
-    def listen(self, page: Page) -> Page:
-        def heard(message: ConsoleMessage) -> None:
-            if message.type in ("error", "warning"):
-                self.append(f"{page.url}: {message.text}")
-
-        page.on("console", heard)
-        page.on("pageerror", lambda error: self.append(f"{page.url}: {error}"))
-        return page
 
 
 @pytest.fixture

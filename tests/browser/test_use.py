@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Complaints, Site
+from watched import Complaints, Site
 from playwright.sync_api import Browser, Page, expect
 
 

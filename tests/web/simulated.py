@@ -278,6 +278,11 @@ def full(folder: Path) -> Fleet:
         "/hosts/web-4",
         "/hosts/edge-1",
         "/hosts/cache-1",
+        "/hosts/web-4/User/ada",
+        "/hosts/web-2/File/%2Fetc%2Fmotd",
+        "/hosts/cache-1/CronJob/evil",
+        "/history",
+        "/history?host=web-2",
         "/commits",
         *(f"/commits/{commit}" for commit in fleet.commits),
         "/kinds",
@@ -295,7 +300,7 @@ def full(folder: Path) -> Fleet:
 def empty(folder: Path) -> Fleet:
     """A repository without a commit, a state file without a row."""
     fleet = Fleet(folder)
-    fleet.pages = ("/", "/hosts", "/commits", "/kinds", "/kinds/File", "/reports", *(f"/reports/{name}" for name in REPORTS), "/problems")
+    fleet.pages = ("/", "/hosts", "/history", "/commits", "/kinds", "/kinds/File", "/reports", *(f"/reports/{name}" for name in REPORTS), "/problems")
     return fleet
 
 

@@ -81,7 +81,9 @@ class Guard:
         """A numeric address can't be rebound, so any is fine; a name must be localhost or one that was set."""
         name = host.lower()
         if name.startswith("["):
-            name = name[1:].partition("]")[0]
+            name, closed, _ = name[1:].partition("]")
+            if not closed:
+                return False
         else:
             name = name.partition(":")[0]
         name = name.rstrip(".")

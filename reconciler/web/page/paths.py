@@ -48,6 +48,7 @@ HOST = Param(name="host", meaning="only this host")
 KIND = Param(name="kind", meaning="only this kind")
 NAME = Param(name="name", meaning="only resources of this name")
 AFTER = Param(name="after", meaning="go on after this row: `next` of the answer before")
+LIMIT = Param(name="limit", meaning="rows of one page, 1 to 1000; 50 when left out")
 
 PAGES = (
     Page(path="/", ask="status", template="fleet.html", section="Fleet", summary="The fleet at a glance.", title=""),
@@ -58,7 +59,7 @@ PAGES = (
         section="Hosts",
         title="Hosts",
         summary="Hosts, worst first, 50 a page.",
-        params=(VERDICT, FIND, WHERE, AFTER),
+        params=(VERDICT, FIND, WHERE, AFTER, LIMIT),
     ),
     Page(
         path="/hosts/{host}",
@@ -81,7 +82,7 @@ PAGES = (
         section="Fleet",
         title="History",
         summary="What happened, newest first: changes and what came of them, drift, hosts that did not answer.",
-        params=(HOST, KIND, NAME, AFTER),
+        params=(HOST, KIND, NAME, AFTER, LIMIT),
     ),
     Page(
         path="/commits",
@@ -90,7 +91,7 @@ PAGES = (
         section="Commits",
         title="Commits",
         summary="Commits that were read, newest first, and what came of them.",
-        params=(AFTER,),
+        params=(AFTER, LIMIT),
     ),
     Page(
         path="/commits/{commit}",
@@ -106,7 +107,7 @@ PAGES = (
         template="kind.html",
         section="Kinds",
         summary="The resources of one kind, 50 a page.",
-        params=(FIND, AFTER),
+        params=(FIND, AFTER, LIMIT),
     ),
     Page(
         path="/kinds/{kind}/{name:path}",
@@ -114,7 +115,7 @@ PAGES = (
         template="resource.html",
         section="Kinds",
         summary="One resource on all its hosts.",
-        params=(AFTER,),
+        params=(AFTER, LIMIT),
     ),
     Page(path="/reports", ask="reports", template="reports.html", section="Reports", title="Reports", summary="The reports."),
     Page(

@@ -34,6 +34,8 @@ LOG = logging.getLogger("trueup.page")
 Handler = Callable[[Request], Awaitable[Response]]
 Ask = Callable[[Any, Mapping[str, Json]], Mapping[str, Json]]
 
+ASKER_ERRS = frozenset({"selector", "door-bad-argument", "not-one-commit"})
+"""Codes of door/ that say the question itself is wrong."""
 LONGEST = 1000
 """Characters of one argument; a longer one is refused before anything is asked."""
 BRIEF_FOR = 1.0
@@ -185,11 +187,14 @@ class Site:
 
     async def missing(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return await self.sorry(request, error.status_code, [Problem(code="no-such-page", message="there is no such page")])
+        problem = Problem(code="no-such-page", message="there is no such page")
+        if error.status_code == 400:
+            problem = Problem(code="bad-question", message="this address asks for something that can't be meant")
+        return await self.sorry(request, error.status_code, [problem])
 
     async def refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, Refused)
-        return await self.sorry(request, 404 if is_missing(error) else 503, list(error.problems))
+        return await self.sorry(request, status_of(error), list(error.problems))
 
     def safe(self, handle: Handler) -> Handler:
         """`handle`, whose faults end in a page of their own, under the same headers as any other, and in the log."""
@@ -246,7 +251,15 @@ def arguments(page: Page, request: Request) -> dict[str, str]:
 
 
 def is_missing(refused: Refused) -> bool:
-    return any(problem.code.startswith(("unknown-", "no-such-", "not-")) for problem in refused.problems)
+    """Whether what was asked for is not there: the codes of door/ for a name that nobody knows."""
+    return any(problem.code.startswith("unknown-") for problem in refused.problems)
+
+
+def status_of(refused: Refused) -> int:
+    """404 for a name that nobody knows, 400 for a question that can't be meant, 503 when the state can't be read."""
+    if is_missing(refused):
+        return 404
+    return 400 if any(problem.code in ASKER_ERRS for problem in refused.problems) else 503
 
 
 def prefers_json(request: Request) -> bool:
