@@ -187,3 +187,9 @@ def test_every_check_answers_on_this_machine(settings: Callable[..., Settings]) 
     found = list(machine_findings(settings()))
     assert len(found) == len(machine.CHECKS) + 1
     assert not [finding for finding in found if "could not be made" in finding.says]
+
+
+def test_the_manual_lists_every_check(settings: Callable[..., Settings]) -> None:
+    page = (Path(__file__).parents[2] / "docs/doctor.md").read_text()
+    for finding in machine_findings(settings()):
+        assert f"| {finding.check} |" in page, finding.check
