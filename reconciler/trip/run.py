@@ -1,7 +1,8 @@
 """One run of Ansible over some hosts: a private folder for it, its own environment, its events.
 
 The only home of ansible_runner. Nothing secret is written to disk, put into arguments or into the environment: orders
-and sudo's password lie in memory files (memfd_create(2)), which end with this process, and go by their paths in /proc.
+lie in memory files (memfd_create(2)), which end with this process, and go by their paths in /proc; sudo's password
+goes through a named pipe.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import fcntl
 import json
 import os
 import shutil
-import stat
 import sys
 import tempfile
 import threading
@@ -32,7 +32,7 @@ class MemoryFile:
 
     def __init__(self, name: str) -> None:
         self._fd = os.memfd_create(name, os.MFD_CLOEXEC)
-        os.fchmod(self._fd, stat.S_IRUSR | stat.S_IWUSR)  # else Ansible takes it for a program
+        os.fchmod(self._fd, 0o600)
         self._size = 0
 
     @property
@@ -127,11 +127,10 @@ def play(
     (at / "inventory").mkdir(mode=0o700)
     hosts = json.dumps({"all": {"hosts": inventory}})
     _private(at / "inventory" / "hosts.json", hosts)
-    pass_file = MemoryFile("password") if password else None
+    pipe = Pipe(at / "password", password.encode()) if password else None
     words = ["-e", f"@{extra}"] if extra else []
-    if pass_file is not None:
-        pass_file.add(password.encode())
-        words += ["--become-password-file", pass_file.path]
+    if pipe is not None:
+        words += ["--become-password-file", str(at / "password")]
 
     def heard(event: dict[str, Json]) -> bool:
         on_event(event)
@@ -156,8 +155,8 @@ def play(
             return ""
         return (at / "artifacts" / "run" / "stdout").read_text(encoding="utf-8", errors="replace") or "it said nothing"
     finally:
-        if pass_file is not None:
-            pass_file.close()
+        if pipe is not None:
+            pipe.close()
 
 
 def environment(at: Path, settings: Settings) -> dict[str, str]:
