@@ -69,7 +69,7 @@ def _hooks(repo: GitRepo) -> Iterator[Finding]:
             yield warning(f"hook-{hook}", f"{script} is not there: pushes are not checked", fix)
             continue
         text = script.read_text(encoding="utf-8", errors="replace")
-        python = re.search(r"^exec (\S+) -P -m", text, re.MULTILINE)
+        python = re.search(r"^exec (\S+) -P ", text, re.MULTILINE)
         if MARK not in text:
             yield skipped(f"hook-{hook}", f"{script} is somebody else's")
         elif not os.access(script, os.X_OK):
