@@ -49,7 +49,10 @@ def _problems(kinds: Kinds) -> str:
 
 def _exit_codes() -> str:
     rows = "".join(f"| {code} | {meaning} |\n" for code, meaning in exits.MEANINGS.items())
-    return _HEAD.format("reconciler/cli/exits.py") + f"# Exit codes\n\nOf every command.\n\n| code | meaning |\n|---:|---|\n{rows}"
+    return (
+        _HEAD.format("reconciler/cli/exits.py")
+        + f"# Exit codes\n\nOf every command.\n\n| code | meaning |\n|---:|---|\n{rows}"
+    )
 
 
 def _commands() -> str:

@@ -19,7 +19,9 @@ class Format(str, Enum):
 
 
 def explain(
-    what: Annotated[str, typer.Argument(help="KIND, or KIND.FIELD; also Fleet, Host, Vars. Left out: all of them.")] = "",
+    what: Annotated[
+        str, typer.Argument(help="KIND, or KIND.FIELD; also Fleet, Host, Vars. Left out: all of them.")
+    ] = "",
     format: Annotated[Format, typer.Option(help="text for people, json for programs.")] = Format.text,
 ) -> int:
     """Tell what a kind or one of its fields means: type, default, effect of leaving it out, example.
@@ -45,7 +47,9 @@ def explain(
         else:
             width = max(map(len, names))
             for name in names:
-                print(f"{name:<{width}}  {schema.description(kinds, name).split('. ')[0].rstrip('.')}".replace("\n", " "))
+                print(
+                    f"{name:<{width}}  {schema.description(kinds, name).split('. ')[0].rstrip('.')}".replace("\n", " ")
+                )
         return exits.OK
     name, *path = what.split(".")
     try:

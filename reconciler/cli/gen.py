@@ -16,7 +16,9 @@ _OWNED = ("schemas/*.json", "docs/reference/**/*.md")
 
 
 def gen(
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when a file is not as it would be written.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail when a file is not as it would be written.")
+    ] = False,
     base: Annotated[str, typer.Option(help="The address at which the schemas are published.")] = "",
     into: Annotated[str, typer.Option(help="The checkout to write into.")] = str(_ROOT),
 ) -> int:
@@ -34,7 +36,10 @@ def gen(
     made = everything(load_kinds(), base or BASE)
     stale = [path for path, text in made.items() if _now(root / path) != text]
     over = sorted(
-        str(path.relative_to(root)) for glob in _OWNED for path in root.glob(glob) if str(path.relative_to(root)) not in made
+        str(path.relative_to(root))
+        for glob in _OWNED
+        for path in root.glob(glob)
+        if str(path.relative_to(root)) not in made
     )
     if check:
         for path in [*stale, *over]:

@@ -17,8 +17,12 @@ from . import exits
 def init(
     directory: Annotated[str, typer.Argument(help="The folder of the new repository; made when it isn't there.")] = "",
     name: Annotated[str, typer.Option(help="The fleet's name. Left out: the folder's.")] = "",
-    bare: Annotated[str, typer.Option(help="Also make a bare repository at this path that checks every push, as `origin`.")] = "",
-    schemas: Annotated[bool, typer.Option("--schemas", help="Only renew the schemas of an existing repository.")] = False,
+    bare: Annotated[
+        str, typer.Option(help="Also make a bare repository at this path that checks every push, as `origin`.")
+    ] = "",
+    schemas: Annotated[
+        bool, typer.Option("--schemas", help="Only renew the schemas of an existing repository.")
+    ] = False,
 ) -> int:
     """Write a new fleet's repository: a policy that changes nothing yet, and examples to fill in.
 
@@ -45,7 +49,10 @@ def init(
         folder = Path(directory)
         if (folder / "trueup.yaml").exists() and not schemas:
             print(f"error[usage]: {folder / 'trueup.yaml'} is there already", file=sys.stderr)
-            print("  next: choose another folder, or renew its schemas: trueup init --schemas " + directory, file=sys.stderr)
+            print(
+                "  next: choose another folder, or renew its schemas: trueup init --schemas " + directory,
+                file=sys.stderr,
+            )
             return exits.USAGE
         fleet = name or _fleet_name(folder)
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fleet):
@@ -91,7 +98,11 @@ def _git(folder: Path, origin: str) -> str:
     if origin:
         git("remote", "add", "origin", origin)
     git("add", "--all", ".")
-    return "git push -u origin main" if git("commit", "-m", "Begin the fleet: a policy that observes only") else "git commit"
+    return (
+        "git push -u origin main"
+        if git("commit", "-m", "Begin the fleet: a policy that observes only")
+        else "git commit"
+    )
 
 
 def _next_steps(folder: Path, git: str, has_origin: bool) -> None:

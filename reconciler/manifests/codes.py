@@ -54,7 +54,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "The text is not YAML here. What follows it in the same document could not be read.",
             "Mend the marked place; quote a value that holds `: `, ` #`, or begins with one of {}[]&*!|>%@`.",
         ),
-        "duplicate-key": _error(
+        "duplicate-field": _error(
             "One mapping has the same key twice. Most readers keep the last one without a word.",
             "Remove one of the two.",
         ),
@@ -82,7 +82,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "A tag such as !vault or !!python/object. Manifests hold plain values only.",
             "Remove the tag.",
         ),
-        "bad-key": _error(
+        "bad-field-name": _error(
             "A key of a mapping that is itself a list or a mapping.",
             "Use a plain word as the key.",
         ),

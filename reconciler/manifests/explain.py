@@ -110,7 +110,9 @@ def type_of(said: State) -> str:
         return f"`{said['const']}`"
     for word in ("anyOf", "oneOf"):
         if word in said:
-            kinds = [type_of(branch) for branch in said[word] if "type" in branch or "enum" in branch or "const" in branch]
+            kinds = [
+                type_of(branch) for branch in said[word] if "type" in branch or "enum" in branch or "const" in branch
+            ]
             return " or ".join(dict.fromkeys(kinds)) or "any value"
     types = said.get("type", "")
     names = [types] if isinstance(types, str) else list(types)

@@ -25,10 +25,15 @@ def kind_page(kinds: Kinds, name: str) -> str:
     own = [field for field in facts.fields if not field.common]
     parts += ["## Fields\n\n", *(_field(field) for field in own)]
     if not inventory:
-        parts.append(f"Every kind also has {_names(schema.COMMON)}: `trueup explain {name}.hosts` and so on tell them.\n\n")
+        parts.append(
+            f"Every kind also has {_names(schema.COMMON)}: `trueup explain {name}.hosts` and so on tell them.\n\n"
+        )
         removal = schema.on_remove(kinds, name)
         said = " ".join(str(removal.get("description", "")).split())
-        parts.append(f"## When it leaves Git\n\n`onRemove` is {_names(removal['values'], 'or')}, `{removal['default']}` by default. {said}".rstrip() + "\n\n")
+        parts.append(
+            f"## When it leaves Git\n\n`onRemove` is {_names(removal['values'], 'or')}, `{removal['default']}` by default. {said}".rstrip()
+            + "\n\n"
+        )
         if kinds[name].codes:
             parts.append("## Problems\n\n" + codes(kinds[name].codes, level=3))
     return "".join(parts).rstrip() + "\n"
@@ -61,7 +66,10 @@ def kinds_page(kinds: Kinds) -> str:
     """The list of all kinds and of the inventory, each with its first sentence and its page."""
     head = HEAD.format(made_from="the kinds' schemas")
     rows = [
-        f"- [{name}](kinds/{name.lower()}.md): {schema.description(kinds, name).split('. ')[0].rstrip('.')}\n".replace("\n", " ").rstrip() + "\n"
+        f"- [{name}](kinds/{name.lower()}.md): {schema.description(kinds, name).split('. ')[0].rstrip('.')}\n".replace(
+            "\n", " "
+        ).rstrip()
+        + "\n"
         for name in schema.all_kinds(kinds)
     ]
     return f"{head}# Kinds\n\n{''.join(rows)}\nFields that all kinds have: [fields.md](fields.md).\n"

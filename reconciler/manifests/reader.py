@@ -302,7 +302,7 @@ class _Walk:
         result: dict[str, Json] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
-                self.say("bad-key", "a key must be a plain word, this one is a list or a mapping", key_node,
+                self.say("bad-field-name", "a key must be a plain word, this one is a list or a mapping", key_node,
                          "use a word as the key")  # fmt: skip
                 continue
             key: str = key_node.value
@@ -312,7 +312,7 @@ class _Walk:
             if key in result:
                 first = next(k for k, _ in node.value if k.value == key)
                 line = first.start_mark.line + 1 + self.offset
-                self.say("duplicate-key", f"`{key}` stands twice in one mapping", key_node,
+                self.say("duplicate-field", f"`{key}` stands twice in one mapping", key_node,
                          "remove one of the two", f"the first is on line {line}")  # fmt: skip
                 continue
             result[key] = self.value(value_node, depth + 1, key)

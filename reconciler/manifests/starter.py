@@ -17,7 +17,9 @@ def files(kinds: Kinds, fleet: str) -> dict[str, str]:
     """Path → text of every file of a new repository for the fleet of this name."""
     made = {
         "trueup.yaml": _fleet(fleet),
-        "hosts.yaml": _commented(schema.HOST, "", "The machines of the fleet. Remove the `# ` before the lines to add one."),
+        "hosts.yaml": _commented(
+            schema.HOST, "", "The machines of the fleet. Remove the `# ` before the lines to add one."
+        ),
         "vars.yaml": _commented(schema.VARS, "", "Variables for templates, for the hosts that a selector matches."),
         "files/README.md": "Content that manifests refer to. No manifests are read here, nor in templates/.\n",
         "templates/README.md": "Jinja2 templates that manifests refer to. They see `vars`, `labels` and `host`.\n",
@@ -39,7 +41,9 @@ def _commented(kind: str, way: str, why: str) -> str:
     """A kind's first example, commented out: nothing is declared until somebody means it."""
     first = example(kind).split("\n---\n")[0].rstrip()
     lines = [line for line in first.splitlines() if not line.startswith("#")]
-    return MODELINE.format(way=way, name=kind) + f"# {why}\n#\n" + "".join(f"# {line}".rstrip() + "\n" for line in lines)
+    return (
+        MODELINE.format(way=way, name=kind) + f"# {why}\n#\n" + "".join(f"# {line}".rstrip() + "\n" for line in lines)
+    )
 
 
 def _fleet(fleet: str) -> str:

@@ -19,7 +19,7 @@ IN_FULL = 20
 WIDEST = 160
 """Columns of a source line that are shown; a longer one is cut around the marked place."""
 _LINES = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_WITH_LINE_BEFORE = frozenset(("unknown-field", "duplicate-key"))
+_WITH_LINE_BEFORE = frozenset(("unknown-field", "duplicate-field"))
 """Codes about a field among its neighbours: the line before shows which ones."""
 _THIRD_PERSON = {"add": "adds", "align": "aligns", "break": "breaks", "choose": "chooses", "close": "closes", "correct": "corrects",
                  "declare": "declares", "define": "defines", "drop": "drops", "give": "gives", "keep": "keeps", "label": "labels", "leave": "leaves",
@@ -87,7 +87,7 @@ def _annotation(problem: Problem) -> str:
     properties = {"file": problem.path, "line": problem.line, "col": problem.column, "title": problem.code}
     if problem.line and problem.length > 1:
         properties["endColumn"] = problem.column + problem.length
-    said = ",".join(f"{name}={_escaped(str(value), True)}" for name, value in properties.items() if value)
+    said = ",".join(f"{name}={_escaped(clean(str(value)), True)}" for name, value in properties.items() if value)
     message = (
         problem.message
         + (f"\n{problem.label}" if problem.label else "")

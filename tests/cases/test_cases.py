@@ -138,8 +138,8 @@ def test_a_page_that_is_no_case_fails(page: Callable[[str], Path], spoilt: str, 
     [
         ("state: {gid: many}", "impossible-state"),
         ("state: {gidd: 2}", "impossible-state"),
-        ("state: {gid: 1, gid: 2}", "duplicate-key"),
-        ("absent: true, absent: true", "duplicate-key"),
+        ("state: {gid: 1, gid: 2}", "duplicate-field"),
+        ("absent: true, absent: true", "duplicate-field"),
         ("state: {}, absent: true", "bad-observed"),
     ],
 )
@@ -150,7 +150,7 @@ def test_a_world_that_cannot_exist_is_impossible(page: Callable[[str], Path], st
 
 def test_a_doubled_key_in_manifests_is_told(page: Callable[[str], Path]) -> None:
     told = run(parse(page(GOOD.replace("gid: 2001", "gid: 2001, gid: 2001"))), kinds())
-    assert "error[duplicate-key]" in told.golden["text problems"]
+    assert "error[duplicate-field]" in told.golden["text problems"]
 
 
 PAST = "\n```yaml past\n- {host: web-1, kind: Group, name: ops, spec: {gid: 2001}}\n```\n"

@@ -43,7 +43,7 @@ YAML = (
     row("an open list is told where it opens", {"a.yaml": "a: [b, c\nd: 1\n"}, "a.yaml:1:4 yaml-syntax"),
     row("reading goes on at the next document",
         {"a.yaml": 'a: "\n---\n' + MOTD.replace("hi", "hi\n  contnt: x")}, "a.yaml:1:4 yaml-syntax", "a.yaml:11:3 unknown-field"),
-    row("a key twice", {"a.yaml": MOTD + "  path: /etc/other\n"}, "a.yaml:9:3 duplicate-key"),
+    row("a key twice", {"a.yaml": MOTD + "  path: /etc/other\n"}, "a.yaml:9:3 duplicate-field"),
     row("an unquoted octal mode", {"a.yaml": MOTD + "  mode: 0644\n"}, "a.yaml:9:9 mode-unquoted"),
     row("a mode that looks decimal", {"a.yaml": MOTD + "  mode: 644\n"}, "a.yaml:9:9 mode-unquoted"),
     row("another number with a zero before it", {"a.yaml": manifest("Group", "g", "gid: 0042\n")}, "a.yaml:7:8 leading-zero"),
@@ -54,7 +54,7 @@ YAML = (
     row("YAML 1.1's merge", {"a.yaml": MOTD + "  <<: {owner: root}\n"}, "a.yaml:9:3 merge-key"),
     row("a tag", {"a.yaml": MOTD.replace("hi", "!vault abc")}, "a.yaml:8:12 unknown-tag"),
     row("a tag that would run code", {"a.yaml": MOTD.replace("hi", "!!python/object/apply:os.system [id]")}, "a.yaml:8:12 unknown-tag"),
-    row("a list as a key", {"a.yaml": MOTD + "  [a]: b\n"}, "a.yaml:9:3 bad-key"),
+    row("a list as a key", {"a.yaml": MOTD + "  [a]: b\n"}, "a.yaml:9:3 bad-field-name"),
 )  # fmt: skip
 
 SCHEMA = (

@@ -12,7 +12,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-SERVER = Path(__file__).parent.parent / "node" / "node_modules" / "yaml-language-server" / "bin" / "yaml-language-server"
+SERVER = (
+    Path(__file__).parent.parent / "node" / "node_modules" / "yaml-language-server" / "bin" / "yaml-language-server"
+)
 
 
 class Editor:
@@ -50,7 +52,9 @@ class Editor:
 
     def open(self, path: str, text: str) -> str:
         uri = (self.folder / path).as_uri()
-        self.tell("textDocument/didOpen", {"textDocument": {"uri": uri, "languageId": "yaml", "version": 1, "text": text}})
+        self.tell(
+            "textDocument/didOpen", {"textDocument": {"uri": uri, "languageId": "yaml", "version": 1, "text": text}}
+        )
         return uri
 
     def diagnostics(self, uri: str) -> list[dict[str, Any]]:
@@ -63,12 +67,16 @@ class Editor:
 
     def completions(self, uri: str, line: int, column: int) -> list[str]:
         """What is offered at a place counted from 0."""
-        answer = self.ask("textDocument/completion", {"textDocument": {"uri": uri}, "position": {"line": line, "character": column}})
+        answer = self.ask(
+            "textDocument/completion", {"textDocument": {"uri": uri}, "position": {"line": line, "character": column}}
+        )
         items = answer["items"] if isinstance(answer, dict) else answer
         return [item["label"] for item in items or []]
 
     def hover(self, uri: str, line: int, column: int) -> str:
-        answer = self.ask("textDocument/hover", {"textDocument": {"uri": uri}, "position": {"line": line, "character": column}})
+        answer = self.ask(
+            "textDocument/hover", {"textDocument": {"uri": uri}, "position": {"line": line, "character": column}}
+        )
         return json.dumps(answer["contents"], ensure_ascii=False) if answer else ""
 
     # ---- messages
@@ -98,7 +106,7 @@ class Editor:
         assert stream is not None
         while True:
             length = 0
-            while (line := stream.readline().strip()):
+            while line := stream.readline().strip():
                 if line.lower().startswith(b"content-length:"):
                     length = int(line.split(b":")[1])
             if not length:

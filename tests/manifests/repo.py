@@ -67,4 +67,9 @@ def fleet(files: Mapping[str, str | bytes]) -> MemoryFiles:
 def manifest(kind: str, name: str, spec: str, hosts: str = "all", more: str = "") -> str:
     """One document; `spec` and `more` (of metadata) are lines without indentation."""
     head = f"apiVersion: trueup.dev/v1\nkind: {kind}\nmetadata:\n  name: {name}\n"
-    return head + textwrap.indent(textwrap.dedent(more), "  ") + f"spec:\n  hosts: {hosts}\n" + textwrap.indent(textwrap.dedent(spec), "  ")
+    return (
+        head
+        + textwrap.indent(textwrap.dedent(more), "  ")
+        + f"spec:\n  hosts: {hosts}\n"
+        + textwrap.indent(textwrap.dedent(spec), "  ")
+    )

@@ -36,7 +36,11 @@ def test_every_code_is_tried() -> None:
 
 def test_all_are_told_together(kinds: Kinds) -> None:
     """Files that don't get in one another's way, all in one repository: one reading tells every problem."""
-    apart = {row.why: row for row in ROWS if set(row.files) == {"a.yaml"} and not any("same-" in told or "cycle" in told for told in row.told)}
+    apart = {
+        row.why: row
+        for row in ROWS
+        if set(row.files) == {"a.yaml"} and not any("same-" in told or "cycle" in told for told in row.told)
+    }
     names = {why: f"apart/{number}.yaml" for number, why in enumerate(apart)}
     files = {}
     expected = []

@@ -51,7 +51,11 @@ def test_every_field_has_its_place() -> None:
 def test_reading_goes_on_after_an_error_and_counts_lines_from_the_top() -> None:
     documents, problems = load(b'a: 1\n---\nb: "\n---\nc: 1\nc: 2\n---\nd: *x\n---\ne: 5\n', "p")
     assert [doc.value for doc in documents] == [{"a": 1}, {"c": 1}, {"e": 5}]
-    assert [(found.code, found.line) for found in problems] == [("yaml-syntax", 3), ("duplicate-key", 6), ("yaml-syntax", 8)]
+    assert [(found.code, found.line) for found in problems] == [
+        ("yaml-syntax", 3),
+        ("duplicate-field", 6),
+        ("yaml-syntax", 8),
+    ]
     assert documents[-1].at(["e"]).line == 10
 
 

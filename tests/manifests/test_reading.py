@@ -34,7 +34,9 @@ def test_variables_go_fleet_then_vars_then_host(kinds: Kinds) -> None:
     files = fleet(
         {
             "trueup.yaml": FLEET.replace("site: ams", "site: ams, motd: fleet"),
-            "hosts.yaml": HOSTS.replace("labels: {role: db, env: prod}", "labels: {role: db, env: prod}\nspec: {vars: {motd: host}}"),
+            "hosts.yaml": HOSTS.replace(
+                "labels: {role: db, env: prod}", "labels: {role: db, env: prod}\nspec: {vars: {motd: host}}"
+            ),
             "vars.yaml": manifest("Vars", "v", "vars: {motd: vars}\n", hosts="[web-1, db-1]"),
             "a.yaml": manifest("File", "motd", TEMPLATE),
         }
@@ -75,12 +77,17 @@ def test_the_fleet_becomes_policy(kinds: Kinds) -> None:
       ignorePaths: ["ci/*"]
     """
     text = "apiVersion: trueup.dev/v1\nkind: Fleet\nmetadata: {name: prod}\nspec:\n" + spec
-    policy = desired(read(fleet({"trueup.yaml": text, "ci/x.yaml": "a: 1\n", ".github/x.yaml": "a: 1\n"}), kinds)).policy
+    policy = desired(
+        read(fleet({"trueup.yaml": text, "ci/x.yaml": "a: 1\n", ".github/x.yaml": "a: 1\n"}), kinds)
+    ).policy
     assert (policy.name, policy.mode, policy.on_drift, policy.observe_every) == ("prod", "observe", "report", 7200.0)
     assert (policy.deletes_per_kind.percent, policy.deletes_per_kind.from_count) == (50.0, 10)
     assert (policy.deletes_per_host.percent, policy.deletes_per_host.from_count) == (30.0, 3)
     assert (policy.deletes_in_all, policy.heal_without_waves_percent) == (5, 7.0)
-    assert [(wave.selector, wave.percent, wave.max_failed_percent) for wave in policy.waves] == [("role=db", 100.0, 0.0), ("", 50.0, 5.0)]
+    assert [(wave.selector, wave.percent, wave.max_failed_percent) for wave in policy.waves] == [
+        ("role=db", 100.0, 0.0),
+        ("", 50.0, 5.0),
+    ]
 
 
 def test_secrets_are_sealed_for_each_host(kinds: Kinds) -> None:
@@ -105,7 +112,9 @@ def test_a_service_carries_the_digests_of_its_files(kinds: Kinds) -> None:
     assert found.spec["loaded"] == {"File/motd": file.meaning.digest}
     assert found.meaning.digest == digest(found.spec)
     assert next(spread for spread in made.spreads if spread.manifest.kind == "Service").same is not None
-    differs = fleet({"trueup.yaml": FLEET.replace("site", "motd"), "a.yaml": manifest("File", "motd", TEMPLATE), "b.yaml": service})
+    differs = fleet(
+        {"trueup.yaml": FLEET.replace("site", "motd"), "a.yaml": manifest("File", "motd", TEMPLATE), "b.yaml": service}
+    )
     made = desired(read(differs, kinds))
     for host in ("web-1", "db-1"):
         file, found = made.get(Key(host, "File", "motd")), made.get(Key(host, "Service", "nginx"))
@@ -123,7 +132,12 @@ def test_one_key_on_other_hosts_is_no_conflict(kinds: Kinds) -> None:
 
 
 def test_a_reason_lets_a_manifest_touch_the_way_in(kinds: Kinds) -> None:
-    text = manifest("File", "s", "path: /etc/ssh/sshd_config\ncontent: x\n", more="annotations: {trueup.dev/own-access: hardening}\n")
+    text = manifest(
+        "File",
+        "s",
+        "path: /etc/ssh/sshd_config\ncontent: x\n",
+        more="annotations: {trueup.dev/own-access: hardening}\n",
+    )
     (spread,) = desired(read(fleet({"a.yaml": text}), kinds)).spreads
     assert spread.same is not None
     assert spread.same.own_access == "hardening"
@@ -220,7 +234,10 @@ class Odd(Kind):
 @pytest.fixture
 def odd(kinds: Kinds) -> tuple[Odd, Kinds]:
     kind = Odd()
-    schemas = {**kinds.schemas, "Odd": {"description": "Odd.", "spec": {"type": "object", "properties": {}}, "state": {}}}
+    schemas = {
+        **kinds.schemas,
+        "Odd": {"description": "Odd.", "spec": {"type": "object", "properties": {}}, "state": {}},
+    }
     return kind, replace(kinds, by_name={**kinds.by_name, "Odd": kind}, schemas=schemas)
 
 

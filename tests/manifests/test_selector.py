@@ -86,7 +86,11 @@ def test_laws(one: str, other: str, hosts: dict[str, Host]) -> None:
 @given(WORDS, WORDS, FLEETS)
 def test_negations_are_complements(key: str, value: str, hosts: dict[str, Host]) -> None:
     everybody = set(hosts)
-    for yes, no in ((f"has({key})", f"!{key}"), (f"{key}={value}", f"{key}!={value}"), (f"{key} in ({value})", f"{key} notin ({value})")):
+    for yes, no in (
+        (f"has({key})", f"!{key}"),
+        (f"{key}={value}", f"{key}!={value}"),
+        (f"{key} in ({value})", f"{key} notin ({value})"),
+    ):
         assert set(parse(yes).pick(hosts)) == everybody - set(parse(no).pick(hosts))
 
 
