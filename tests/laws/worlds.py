@@ -141,11 +141,18 @@ def fleets(draw: st.DrawFn) -> Fleet:
         st.builds(
             Policy,
             mode=st.just("enforce"),
-            deletes_per_kind=st.builds(Limit, percent=st.sampled_from((10.0, 30.0, 100.0)), from_count=st.integers(1, 4)),
+            deletes_per_kind=st.builds(
+                Limit, percent=st.sampled_from((10.0, 30.0, 100.0)), from_count=st.integers(1, 4)
+            ),
             deletes_per_host=st.builds(Limit, percent=st.sampled_from((30.0, 100.0)), from_count=st.integers(1, 6)),
             deletes_in_all=st.integers(0, 5),
         )
     )
+    # Drawn early: what comes late in a long draw is rarely anything but its first choice.
+    pauses = {
+        host: Pause(selector=host, why="rack", who="Ada", until=draw(st.sampled_from((2000.0, 500.0))))
+        for host in draw(st.lists(st.sampled_from(HOSTS), max_size=2, unique=True))
+    }
     spreads: list[Spread] = []
     observed: dict[Key, Observation] = {}
     owned: dict[Key, Owned] = {}
@@ -182,8 +189,6 @@ def fleets(draw: st.DrawFn) -> Fleet:
                         on_remove=extra["on_remove"],
                         source=source,
                     )
-    paused = draw(st.lists(st.sampled_from(HOSTS), max_size=1))
-    pauses = {host: Pause(selector=host, why="rack", who="Ada", until=draw(st.sampled_from((500.0, 2000.0)))) for host in paused}
     commit = Commit(id="f" * 40, author="Ada", subject="a change")
     return Fleet(
         desired=Desired(commit=commit, policy=policy, hosts=hosts, spreads=tuple(spreads)),
