@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.kind import Kinds
-from ..core.model import Json, Report, Trouble, Visit
+from ..core.model import Host, Json, Report, Trouble, Visit
 from ..ports import Opener
 from ..settings import Settings
 from . import run, ssh, troubles, wire
@@ -94,6 +94,8 @@ class _Run:
         self.started = time.time()
         self.begun: dict[str, float] = {}
         self.open: set[str] = set()
+        self.jumps: dict[str, Trouble] = {}
+        """Jump host → what is wrong with it."""
 
     def go(self) -> None:
         try:
@@ -204,12 +206,22 @@ class _Run:
             elif res.get("rc") == 98:
                 trouble = troubles.trouble("closed", host, "while it was sent", connect)
             else:
-                trouble = troubles.told(said, host, connect, limit)
+                trouble = self._on_the_way(host, troubles.told(said, host, connect, limit))
             self._end(alias, trouble)
             return
         finally:
             path.unlink(missing_ok=True)
         self._end(alias, report=report)
+
+    def _on_the_way(self, host: Host, found: Trouble) -> Trouble:
+        """With a kept connection, ssh throws away what the jump host's ssh says: ask it once more, for its words alone."""
+        if not host.proxy_jump or found.code not in ("too-many", "jump-failed", "closed"):
+            return found
+        if host.proxy_jump not in self.jumps:
+            said = ssh.words(self.at / "ssh" / f"{host.name}.conf", host, self.settings.connect_timeout)
+            told = troubles.told(said, host, self.settings.connect_timeout)
+            self.jumps[host.proxy_jump] = replace(told, why=f"on the way, at {host.proxy_jump}: {told.why}")
+        return self.jumps[host.proxy_jump]
 
     def _end(self, alias: str, trouble: Trouble | None = None, report: Report | None = None) -> None:
         self.open.discard(alias)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -145,6 +146,20 @@ def control_folder(settings: Settings) -> Path:
     if state.st_uid != os.getuid() or state.st_mode & 0o077:
         raise BadAddress(f"{folder} belongs to somebody else, or others may enter it")
     return folder
+
+
+def words(config: Path, host: Host, limit: float) -> str:
+    """What ssh says when it connects to `host` by itself and does nothing there."""
+    try:
+        done = subprocess.run(
+            ["ssh", "-F", str(config), "-o", "ControlPath=none", "-T", host.name, "true"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=limit * 2,
+        )
+    except subprocess.TimeoutExpired:
+        return "Connection timed out"
+    return done.stderr.decode("utf-8", "replace")
 
 
 def _quoted(path: Path) -> str:
