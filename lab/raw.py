@@ -8,7 +8,8 @@ from typing import Any
 
 from .host import LabHost
 
-TREES = "/etc /srv /home /opt /usr/local /var/spool/cron /root"
+TREES = "/etc /srv /home /root /usr/local/bin /usr/local/sbin /var/spool/cron"
+"""What manifests of the tests write to; kept small, as every byte in it is read."""
 VOLATILE = (
     # Written by what merely happens on a host, not by what is set on it.
     "/etc/ld.so.cache", "/etc/mtab", "/etc/.pwd.lock", "/etc/resolv.conf", "/etc/passwd-", "/etc/shadow-", "/etc/group-",
