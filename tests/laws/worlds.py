@@ -32,6 +32,7 @@ from reconciler.core.model import (
     Policy,
     Present,
     Reason,
+    Ref,
     Source,
     Spread,
     State,
@@ -98,17 +99,11 @@ def _plainest(kind: str, name: str) -> dict[str, Any]:
     for field, values in choices(kind).items():
         for value in values:
             spec = {name: choices(kind)[name][0] for name in required} | {field: value}
-            if field == "path":
-                spec["path"] = f"/srv/{name}"
-            elif "path" in choices(kind):
+            if field == "path" or "path" in choices(kind):
                 spec["path"] = f"/srv/{name}"
             if not any(finding.severity == "error" for finding in known.check(name, spec)):
                 return {k: v for k, v in spec.items() if k not in ("source", "template")}
     return {}
-
-
-def resource_name(kind: str, name: str) -> str:
-    return name
 
 
 def meaning(spec: State, **more: Any) -> Meaning:
@@ -157,10 +152,14 @@ def fleets(draw: st.DrawFn) -> Fleet:
     observed: dict[Key, Observation] = {}
     owned: dict[Key, Owned] = {}
     for kind in sorted(kinds().by_name):
-        for name in draw(st.lists(st.sampled_from(NAMES), max_size=2, unique=True)):
+        for name in draw(st.lists(st.sampled_from(NAMES[:2]), max_size=2, unique=True)):
             one, two = draw(specs(kind, name)), draw(specs(kind, name))
             removals = kinds().schemas[kind].get("onRemove", {}).get("values", [])
+            earlier = sorted({Ref(one.manifest.kind, one.manifest.name) for one in spreads})
             extra = {
+                "depends_on": tuple(draw(st.lists(st.sampled_from(earlier), max_size=2, unique=True)))
+                if earlier
+                else (),
                 "on_drift": draw(st.sampled_from(("heal", "heal", "report"))),
                 "on_remove": draw(st.sampled_from(("", "", *removals))),
             }
