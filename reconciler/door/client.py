@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -20,8 +21,16 @@ def connect(path: Path) -> socket.socket | None:
     """A connection to the daemon; None when none runs. Raises Refused when one runs that can't be asked."""
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     made.settimeout(CONNECT)
+    end = time.monotonic() + CONNECT
     try:
-        made.connect(str(path))
+        while True:
+            try:
+                made.connect(str(path))
+                break
+            except BlockingIOError:  # its queue is full (unix(7), EAGAIN): others are asking
+                if time.monotonic() > end:
+                    raise TimeoutError from None
+                time.sleep(0.02)
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
         made.close()
         return None

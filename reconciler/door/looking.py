@@ -43,7 +43,9 @@ def text(args: Args, name: str) -> str:
 
 
 def limit(args: Args, default: int) -> int:
-    value = args.get("limit") or default
+    value = args.get("limit", default)
+    if value in (None, ""):
+        return default
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 6:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:

@@ -227,7 +227,7 @@ def _listen(path: Path) -> socket.socket:
         with suppress(KeyError, PermissionError):
             os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
         os.chmod(path, 0o660)
-        made.listen(MOST)
+        made.listen(128)
     except OSError as error:
         raise wire.refused("door-unwritable", f"{path}: {error.strerror or error}") from error
     return made

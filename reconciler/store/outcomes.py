@@ -54,11 +54,11 @@ def _back_off(con: duckdb.DuckDBPyConnection, names: Names, rows: Sequence[tuple
         before = con.execute(
             "SELECT tries, failed_at FROM backoff WHERE host_id = ? AND res_id = ? AND digest = ? AND commit_id = ?",
             [*place, wanted, item.desired.commit.id],
-        ).fetchone()
+        ).fetchall()
         con.execute("DELETE FROM backoff WHERE host_id = ? AND res_id = ?", place)
         if outcome.result is Result.FAILED:
             at = item.report.ended or item.now
-            tries = (before[0] if before else 0) + 1
+            tries = (before[0][0] if before else 0) + 1
             until = at + WAITS[min(tries, len(WAITS)) - 1]
             why = outcome.message[:SAID] or outcome.op[:SAID] or "failed"
             con.execute(
@@ -68,7 +68,7 @@ def _back_off(con: duckdb.DuckDBPyConnection, names: Names, rows: Sequence[tuple
                     wanted,
                     item.desired.commit.id,
                     tries,
-                    before[1] if before else moment(at),
+                    before[0][1] if before else moment(at),
                     moment(until),
                     why,
                 ],

@@ -10,13 +10,12 @@ from .names import Names
 def pause(db: Db, asked: Pause, now: float) -> int:
     """Remember a pause; gives its number."""
     with db.writing() as con:
-        row = con.execute("SELECT coalesce(max(pause_id), 0) + 1 FROM pause").fetchone()
-        assert row is not None
+        number = int(con.execute("SELECT coalesce(max(pause_id), 0) + 1 FROM pause").fetchall()[0][0])
         con.execute(
             "INSERT INTO pause VALUES (?, ?, ?, ?, ?, ?, NULL, '')",
-            [row[0], asked.selector, asked.why, asked.who, moment(now), moment(asked.until)],
+            [number, asked.selector, asked.why, asked.who, moment(now), moment(asked.until)],
         )
-        return int(row[0])
+        return number
 
 
 def resume(db: Db, selector: str, who: str, now: float) -> int:

@@ -21,9 +21,7 @@ from .names import Names
 def open_round(db: Db, names: Names, kinds: Kinds, plan: Plan, now: float) -> int:
     """Write the plan down, and that its round has begun; gives the round's number."""
     with db.writing() as con:
-        row = con.execute("SELECT coalesce(max(round_id), 0) + 1 FROM round").fetchone()
-        assert row is not None
-        round_id = int(row[0])
+        round_id = int(con.execute("SELECT coalesce(max(round_id), 0) + 1 FROM round").fetchall()[0][0])
         names.learn(con, {change.key.host for change in plan.changes}, {change.key.ref for change in plan.changes})
         con.execute(
             "INSERT INTO round VALUES (?, ?, ?, ?, NULL, '', ?, ?, ?)",

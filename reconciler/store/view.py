@@ -212,8 +212,9 @@ class View:
                 enforced=enforced(desired, host),
             )
             if trouble:
+                # What Git has wanted since then says nothing of how it was.
                 before = replace(
-                    view, trouble="", trouble_code="", running=False, paused=None, now=seen_at or asked.now
+                    view, trouble="", trouble_code="", running=False, paused=None, pending=0, now=seen_at or asked.now
                 )
                 view = replace(view, was=verdict(before)[0].value if seen_at is not None else "")
             found[host] = (host_id, view, tuple(times), commit)

@@ -8,9 +8,6 @@ from ..core.model import Json
 from .clean import clean
 from .words import Manner, clock, short, table
 
-HOW = {"created": "made by trueup", "found": "was there"}
-
-
 def text(answer: Mapping[str, Json], manner: Manner) -> str:
     """The answer to `blame`."""
     return manner.write(_lines(answer, manner))
