@@ -172,7 +172,8 @@ class Package(Kind):
         names = [f"{name}={version}" if version else name for name in op.args["names"]]
         args: dict[str, Json] = {"name": names, "state": op.args["state"], "lock_timeout": 300}
         if op.args["state"] == "present":
-            args |= {"update_cache": True, "cache_valid_time": 3600, "fail_on_autoremove": True}
+            # Always refreshed: cache_valid_time believes the age of an empty folder of lists, too.
+            args |= {"update_cache": True, "fail_on_autoremove": True}
             if version:
                 args["allow_downgrade"] = True
         elif op.args.get("purge"):

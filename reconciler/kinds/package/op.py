@@ -126,7 +126,7 @@ def apt(args: dict[str, Any], run: Runner) -> bool:
             set(re.findall(r"^Remv (\S+)", run.once([*APT_GET, "-s", *command[len(APT_GET) + 1 :]])[1], re.M))
         )
         raise Failure("it would remove %s, which nobody declared absent" % (", ".join(gone) or "other packages"))
-    if "held packages were changed" in said:
+    if "held packages were changed" in said.lower():
         raise Failure("it would change a held package: apt-mark unhold lets it")
     raise Failure(last_words(said))
 
