@@ -36,17 +36,13 @@ def reconcile(world: World, hosts: Sequence[str] = ()) -> Look:
     A commit whose plan a guard stops waits; the fleet stays held to the one before it, whose drift goes on being healed.
     """
     with world.turn:
-        return _reconcile(world, hosts)
-
-
-def _reconcile(world: World, hosts: Sequence[str]) -> Look:
-    finish(world)
-    newest = look(world, world.newest())
-    force = in_force(world, newest)
-    if force.desired is not None and observe(world, force.desired, world.due(force.desired, hosts)):
-        newest = look(world, newest.commit.id)
+        finish(world)
+        newest = look(world, world.newest())
         force = in_force(world, newest)
-    act(world, force)
+        if force.desired is not None and observe(world, force.desired, world.due(force.desired, hosts)):
+            newest = look(world, newest.commit.id)
+            force = in_force(world, newest)
+        act(world, force)
     world.tell.say("looked", commit=newest.commit.id, plan=newest.plan.id if newest.plan else "")
     return newest
 

@@ -14,7 +14,7 @@ from . import manifests
 from .core import review, visits
 from .core.codec import decode, encode
 from .core.kind import Kinds
-from .core.model import Desired, Plan
+from .core.model import Desired, Host, Plan
 from .core.problem import Problem, Refused
 from .manifests.kinds import load_kinds
 from .ports import Files
@@ -107,3 +107,31 @@ def plan_of(settings: Settings, kinds: Kinds, desired: Desired, observed: Path |
 
     answer = door.ask(settings, "plan", {"desired": encode(desired)})
     return decode(Plan, answer["plan"])  # type: ignore[no-any-return]
+
+
+def find_host(settings: Settings, name: str, place: Path | None, port: int) -> Host:
+    """Host `name` of the repository at `place` (or here, or the configured one); an address as a Host of its own.
+
+    Raises Refused for a word that is neither.
+    """
+    address = "." in name or ":" in name
+    try:
+        desired = manifests.read(files_of(settings, place, ""), load_kinds(), None).desired
+    except Refused:
+        if not address:
+            raise
+        desired = None
+    if desired is not None and name in desired.hosts:
+        return desired.hosts[name]
+    if address:
+        # As ssh's own files have it: a name for ssh's configuration, and the address to go to.
+        return Host(name=name.replace(":", "_"), address=name, port=port)
+    raise Refused(
+        Problem(
+            code="no-host",
+            message=f"there is no Host {name}"
+            if desired is not None
+            else f"the repository can't be read, and {name} is no address",
+            hint="trueup check; or give an address: trueup host-keys 192.0.2.7",
+        )
+    )

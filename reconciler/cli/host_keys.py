@@ -26,15 +26,15 @@ def host_keys(
 
       trueup host-keys 192.0.2.7 --port 2222
     """
+    from ..planning import find_host
     from ..settings import load
     from ..tell import host_keys as words
     from ..trip import host_keys as scan
-    from ..trip.inventory import find
 
     if format not in ("text", "json"):
         raise typer.BadParameter("text or json", param_hint="--format")
     settings = load()
-    found = find(settings, host, repo, port)
+    found = find_host(settings, host, repo, port)
     shown = scan.ask(settings, found)
     print(words.document(found, shown) if format == "json" else words.text(found, shown), end="")
     return exits.ERROR if shown.trouble is not None or shown.changed else exits.OK

@@ -119,7 +119,7 @@ def test_what_runs_on_hosts_is_python_3_8() -> None:
         ast.parse(path.read_text(), feature_version=(3, 8))
 
 
-EXEMPT_FROM_NAMING = ("kinds/",)
+EXEMPT_FROM_NAMING = ("kinds/", "manifests/schemas/")
 
 
 def _kind_names() -> list[str]:
@@ -130,7 +130,7 @@ def _kind_names() -> list[str]:
 
 
 def test_nobody_names_a_kind() -> None:
-    """Outside a kind's folder and order.txt, no kind is a literal: not in Python, SQL, Jinja or YAML."""
+    """Outside a kind's folder and order.txt, no kind is a literal: not in Python, SQL, Jinja or YAML (schemas are exempt)."""
     names = _kind_names()
     assert len(names) >= 6
     quoted = re.compile(r"""["'](%s)(?:/[^"']*)?["']""" % "|".join(names))
@@ -160,3 +160,20 @@ def _code(path: Path) -> str:
 
 def test_the_line_can_be_read_in_one_look() -> None:
     assert len((PACKAGE / "line.py").read_text().splitlines()) <= 120
+
+
+def test_every_room_is_named_where_a_library_has_its_home() -> None:
+    """A new room can't slip past the walls: each `lives in` contract lists every room but the home itself."""
+    rooms = {
+        f"reconciler.{path.stem}"
+        for path in PACKAGE.iterdir()
+        if (path.is_dir() and (path / "__init__.py").exists()) or (path.suffix == ".py" and path.stem != "__init__")
+    }
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / ".importlinter")
+    for section in parser.sections():
+        name = section.rpartition(":")[2]
+        if "-lives-in-" in name:
+            listed = set(parser[section]["source_modules"].split())
+            home = "reconciler." + name.rpartition("-")[2]
+            assert rooms - listed == {home}, f"{name}: {sorted(rooms - listed - {home})} can import it unseen"
