@@ -133,7 +133,7 @@ def test_nobody_names_a_kind() -> None:
     """Outside a kind's folder and order.txt, no kind is a literal: not in Python, SQL, Jinja or YAML (schemas are exempt)."""
     names = _kind_names()
     assert len(names) >= 6
-    quoted = re.compile(r"""["'](%s)(?:/[^"']*)?["']""" % "|".join(names))
+    quoted = re.compile(r"""["']({})(?:/[^"']*)?["']""".format("|".join(names)))
     found = []
     for path in sorted(PACKAGE.rglob("*")):
         inside = path.relative_to(PACKAGE).as_posix()

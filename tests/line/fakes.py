@@ -1,0 +1,235 @@
+"""Fakes of the ports: a repository of dicts, a store of dicts, hosts that do what a kind predicts.
+
+They hold no logic of the line: what they refuse or fail is told to them by the test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from reconciler.core import select
+from reconciler.core.kind import Kinds
+from reconciler.core.model import (
+    Absent,
+    Approval,
+    Backoff,
+    Commit,
+    Desired,
+    HostPast,
+    Json,
+    Key,
+    Observation,
+    Outcome,
+    Owned,
+    Pause,
+    Plan,
+    Reading,
+    Report,
+    Result,
+    Row,
+    Trouble,
+    Visit,
+)
+from reconciler.core.problem import Problem, Refused
+
+
+@dataclass
+class FakeFiles:
+    commit: Commit
+    content: Mapping[str, str]
+
+    def paths(self) -> Mapping[str, str]:
+        return {path: hashlib.sha1(text.encode()).hexdigest() for path, text in sorted(self.content.items())}
+
+    def read(self, path: str) -> bytes:
+        return self.content[path].encode()
+
+    def author(self, path: str, line: int) -> Commit:
+        return self.commit
+
+
+@dataclass
+class FakeRepo:
+    """Commits in order; the last one is the tip."""
+
+    commits: list[FakeFiles] = field(default_factory=list)
+
+    def push(self, content: Mapping[str, str]) -> str:
+        made = f"{len(self.commits) + 1:040x}"
+        self.commits.append(FakeFiles(Commit(id=made, author="Ada", subject=f"commit {made[-1]}", tree=made), content))
+        return made
+
+    def tip(self) -> str:
+        return self.commits[-1].commit.id if self.commits else ""
+
+    def files(self, rev: str = "") -> FakeFiles:
+        for files in self.commits:
+            if files.commit.id == (rev or self.tip()):
+                return files
+        raise Refused(Problem(code="repo-rev", message=f"no commit {rev}"))
+
+    def first_parents(self, rev: str, limit: int = 1000) -> Iterator[str]:
+        names = [files.commit.id for files in self.commits]
+        yield from reversed(names[: names.index(rev) + 1])
+
+    def fetch(self) -> bool:
+        return False
+
+    def blob(self, blob_id: str) -> bytes:
+        raise KeyError(blob_id)
+
+
+@dataclass(kw_only=True)
+class FakePast:
+    rows: tuple[Row, ...]
+    owned_by_kind: Mapping[str, int]
+    owned_by_host: Mapping[str, int]
+    hosts: Mapping[str, HostPast]
+    pauses: tuple[Pause, ...]
+    approvals: tuple[Approval, ...]
+    backoffs: tuple[Backoff, ...] = ()
+    unmanaged: int = 0
+    observed_at: float | None = None
+
+
+@dataclass
+class FakeStore:
+    kinds: Kinds
+    observed: dict[Key, Observation] = field(default_factory=dict)
+    owned: dict[Key, Owned] = field(default_factory=dict)
+    hosts: dict[str, HostPast] = field(default_factory=dict)
+    given: list[Approval] = field(default_factory=list)
+    paused: list[Pause] = field(default_factory=list)
+    rounds: list[tuple[Plan, str]] = field(default_factory=list)
+    commits: list[tuple[str, bool, int]] = field(default_factory=list)
+
+    def past(self, desired: Desired) -> FakePast:
+        by_kind: dict[str, int] = {}
+        by_host: dict[str, int] = {}
+        for key in self.owned:
+            by_kind[key.kind] = by_kind.get(key.kind, 0) + 1
+            by_host[key.host] = by_host.get(key.host, 0) + 1
+        return FakePast(
+            rows=select.rows(self.kinds, desired, self.observed, self.owned),
+            owned_by_kind=by_kind,
+            owned_by_host=by_host,
+            hosts=self.hosts,
+            pauses=tuple(self.paused),
+            approvals=tuple(self.given),
+        )
+
+    def rows_for(self, desired: Desired, keys: Sequence[Key]) -> tuple[Row, ...]:
+        return tuple(select.row(desired, key, self.observed, self.owned) for key in keys)
+
+    def owned_on(self, hosts: Sequence[str]) -> Mapping[str, tuple[Owned, ...]]:
+        found: dict[str, tuple[Owned, ...]] = {}
+        for key, mine in sorted(self.owned.items()):
+            if key.host in hosts:
+                found[key.host] = (*found.get(key.host, ()), mine)
+        return found
+
+    def past_of_hosts(self) -> Mapping[str, HostPast]:
+        return self.hosts
+
+    def took(self, report: Report, desired: Desired, now: float) -> None:
+        if report.trouble is not None:
+            before = self.hosts.get(report.host, HostPast())
+            self.hosts[report.host] = replace(before, tried_at=now, trouble=report.trouble.why, trouble_since=now)
+            return
+        self.hosts[report.host] = HostPast(seen_at=now, tried_at=now)
+        for reading in report.readings:
+            self.observed[reading.key] = reading.seen
+
+    def own(self, owned: Iterable[Owned], disowned: Iterable[Key], now: float) -> None:
+        for mine in owned:
+            self.owned[mine.key] = mine
+        for key in disowned:
+            self.owned.pop(key, None)
+
+    def open_round(self, plan: Plan, now: float) -> str:
+        self.rounds.append((plan, "open"))
+        return str(len(self.rounds) - 1)
+
+    def close_round(self, round_id: str, outcome: str, now: float) -> None:
+        plan, _ = self.rounds[int(round_id)]
+        self.rounds[int(round_id)] = (plan, outcome)
+
+    def unfinished(self) -> tuple[str, tuple[str, ...]] | None:
+        for number, (plan, outcome) in enumerate(self.rounds):
+            if outcome == "open":
+                return str(number), tuple(sorted({change.key.host for change in plan.changes}))
+        return None
+
+    def holding(
+        self, commit: Commit, desired_id: str, problems: Sequence[Problem], now: float, *, runs: bool = True
+    ) -> None:
+        errors = sum(1 for problem in problems if problem.severity == "error")
+        self.commits.append((commit.id, runs and not errors, errors))
+
+    def held(self) -> str:
+        return next((commit for commit, held, _ in reversed(self.commits) if held), "")
+
+    def approve(self, approval: Approval) -> None:
+        self.given.append(approval)
+
+    def pauses(self, now: float) -> tuple[Pause, ...]:
+        return tuple(self.paused)
+
+    def pause(self, asked: Pause, now: float) -> int:
+        self.paused.append(asked)
+        return len(self.paused)
+
+    def resume(self, selector: str, who: str, now: float) -> int:
+        ended = [pause for pause in self.paused if selector in ("", pause.selector)]
+        self.paused = [pause for pause in self.paused if pause not in ended]
+        return len(ended)
+
+    def close(self) -> None:
+        pass
+
+
+class Killed(BaseException):
+    """A kill -9 in the middle of a trip, as far as a test in one process can have one."""
+
+
+@dataclass
+class FakeTrip:
+    """Hosts that become what a kind predicts. `away` don't answer, `failing` keys fail, `kill_after` visits it dies."""
+
+    kinds: Kinds
+    world: dict[Key, Observation] = field(default_factory=dict)
+    away: set[str] = field(default_factory=set)
+    failing: set[tuple[str, str]] = field(default_factory=set)
+    kill_after: int | None = None
+    visits: list[tuple[str, int]] = field(default_factory=list)
+    """(host, number of changes) of every visit, in order."""
+    done: list[Key] = field(default_factory=list)
+    """Every effect on a host, in order: a doubled one shows."""
+
+    def go(
+        self, visits: Sequence[Visit], on_report: Callable[[Report], None], on_event: Callable[[str, str], None]
+    ) -> None:
+        for visit in visits:
+            name = visit.host.name
+            self.visits.append((name, len(visit.changes)))
+            if name in self.away:
+                on_report(Report(host=name, trouble=Trouble(code="timeout", why="connection timed out (10 s)")))
+                continue
+            outcomes = tuple(self._do(change) for change in visit.changes)
+            if self.kill_after is not None:
+                self.kill_after -= 1
+                if self.kill_after < 0:
+                    raise Killed
+            readings = tuple(
+                Reading(key=look.key, seen=self.world.get(look.key, Absent()), at=0.0) for look in visit.looks
+            )
+            on_report(Report(host=name, outcomes=outcomes, readings=readings))
+
+    def _do(self, change: Json) -> Outcome:
+        if (change.key.host, change.key.name) in self.failing:
+            return Outcome(key=change.key, result=Result.FAILED, message="no space left on /")
+        self.world[change.key] = self.kinds[change.key.kind].after(change)
+        self.done.append(change.key)
+        return Outcome(key=change.key, result=Result.OK, changed=True)
