@@ -112,7 +112,7 @@ class DuckStore:
         self.names.learn(con, (key.host for key in keys), (key.ref for key in keys))
         if item.owned:
             made = bodies.Bodies()
-            owning.write_owned(con, self.names, item.owned, made, item.now)
+            owning.write_owned(con, self.names, item.owned, made, [item.now] * len(item.owned))
         owning.drop_owned(con, self.names, item.disowned)
 
     def _declared(self, desired: Desired, host: str) -> int:

@@ -18,7 +18,7 @@ from .bodies import Bodies, Eyes, aim
 from .db import moments, words
 from .names import Names
 from .outcomes import write_outcomes
-from .owning import host_says
+from .owning import hosts_say
 from .terms import ABSENT, PRESENT, SAID, UNKNOWN, Taken
 
 GAP = 3.0
@@ -42,9 +42,7 @@ def take(
     readings = _readings(names, eyes, taken, bodies)
     _write_readings(con, readings, bodies)
     _write_hosts(con, names, taken, readings, counted)
-    for item in taken:
-        if item.report.owned is not None:
-            host_says(con, names, item.report, item.now, bodies)
+    hosts_say(con, names, taken, bodies)
     write_outcomes(con, names, taken)
 
 

@@ -8,46 +8,67 @@ from typing import Any
 import duckdb
 import numpy
 
-from ..core.model import Key, Origin, Owned, Report, Source
+from ..core.model import Key, Origin, Owned, Source
 from . import bodies as bodies_
 from .bodies import Bodies
 from .db import Db, moments, number, text, words
 from .names import Names
-from .terms import ABSENT
+from .terms import ABSENT, Taken
 
 
-def host_says(con: duckdb.DuckDBPyConnection, names: Names, report: Report, now: float, bodies: Bodies) -> None:
-    """What the host's own file says is owned: both sides are shown, and only what both say may be deleted.
+def hosts_say(con: duckdb.DuckDBPyConnection, names: Names, taken: Sequence[Taken], bodies: Bodies) -> None:
+    """What the hosts' own files say is owned: both sides are shown, and only what both say may be deleted.
 
-    What the file has and we don't is taken in (our file was lost, or a kill came before we wrote). What we have and it
+    What a file has and we don't is taken in (our file was lost, or a kill came before we wrote). What we have and it
     doesn't stays as not confirmed; when it isn't there any more either, nothing is left to remember.
     """
-    host_id = names.hosts[report.host]
-    said = {names.refs[mine.key.ref]: mine for mine in report.owned or () if mine.key.host == report.host}
-    ours = {
-        row[0]: row[1]
-        for row in con.execute("SELECT res_id, confirmed FROM owned WHERE host_id = ?", [host_id]).fetchall()
+    told = [item for item in taken if item.report.owned is not None]
+    if not told:
+        return
+    said = {
+        (names.hosts[mine.key.host], names.refs[mine.key.ref]): (mine, item.report.ended or item.now)
+        for item in told
+        for mine in item.report.owned or ()
+        if mine.key.host == item.report.host
     }
-    unsaid = [res_id for res_id, confirmed in ours.items() if res_id not in said and confirmed]
-    unsure = [res_id for res_id in said if ours.get(res_id) is False]
-    if unsaid:
-        con.execute("UPDATE owned SET confirmed = false WHERE host_id = ? AND res_id IN ?", [host_id, unsaid])
-    if unsure:
-        con.execute("UPDATE owned SET confirmed = true WHERE host_id = ? AND res_id IN ?", [host_id, unsure])
-    con.execute(
-        "DELETE FROM owned USING observed o WHERE owned.host_id = ? AND NOT owned.confirmed "
-        "AND o.host_id = owned.host_id AND o.res_id = owned.res_id AND o.status = ?",
-        [host_id, ABSENT],
+    con.register(
+        "said",
+        {
+            "host_id": numpy.array([host for host, _ in said], dtype="int32"),
+            "res_id": numpy.array([ref for _, ref in said], dtype="int32"),
+        },
     )
-    fresh = [mine for res_id, mine in said.items() if res_id not in ours]
+    con.register("told", {"host_id": numpy.array([names.hosts[item.report.host] for item in told], dtype="int32")})
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE heard AS
+        SELECT o.host_id, o.res_id, o.confirmed, s.host_id IS NOT NULL AS said
+        FROM owned o SEMI JOIN told t ON t.host_id = o.host_id
+        LEFT JOIN said s ON s.host_id = o.host_id AND s.res_id = o.res_id
+        """
+    )
+    con.unregister("told")
+    con.unregister("said")
+    if con.execute("SELECT count(*) FROM heard WHERE confirmed <> said").fetchall()[0][0]:
+        con.execute(
+            "UPDATE owned SET confirmed = h.said FROM heard h "
+            "WHERE h.host_id = owned.host_id AND h.res_id = owned.res_id AND h.confirmed <> h.said"
+        )
+    con.execute(
+        "DELETE FROM owned USING observed o WHERE NOT owned.confirmed "
+        "AND o.host_id = owned.host_id AND o.res_id = owned.res_id AND o.status = ?",
+        [ABSENT],
+    )
+    ours = set(con.execute("SELECT host_id, res_id FROM heard").fetchall())
+    fresh = [found for place, found in said.items() if place not in ours]
     if fresh:
-        write_owned(con, names, fresh, bodies, report.ended or now)
+        write_owned(con, names, [mine for mine, _ in fresh], bodies, [at for _, at in fresh])
 
 
 def write_owned(
-    con: duckdb.DuckDBPyConnection, names: Names, owned: Sequence[Owned], bodies: Bodies, now: float
+    con: duckdb.DuckDBPyConnection, names: Names, owned: Sequence[Owned], bodies: Bodies, at: Sequence[float]
 ) -> None:
-    """Insert or replace ownership; `owned_since` stays, `applied_at` moves only with the digest."""
+    """Insert or replace ownership, each `at` its moment; `owned_since` stays, `applied_at` moves only with the digest."""
     specs = [bodies.put(dict(mine.spec)) for mine in owned]
     fresh: dict[str, Any] = {
         "host_id": numpy.array([names.hosts[mine.key.host] for mine in owned], dtype="int32"),
@@ -55,7 +76,7 @@ def write_owned(
         "digest": numpy.array([number(mine.digest) for mine in owned], dtype="uint64"),
         "spec": numpy.array(specs, dtype="uint64"),
         "line": numpy.array([mine.source.line for mine in owned], dtype="int32"),
-        "kept_at": moments([now] * len(owned)),
+        "kept_at": moments(at),
         "origin": words([mine.origin.value for mine in owned]),
         "commit_id": words([mine.commit for mine in owned]),
         "on_remove": words([mine.on_remove for mine in owned]),

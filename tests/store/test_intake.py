@@ -25,10 +25,12 @@ from reconciler.core.model import (
     Result,
     Trouble,
     Unknown,
+    digest,
 )
 from reconciler.core.problem import Problem
 from reconciler.store import DuckStore
 from reconciler.store.at import at
+from reconciler.store.bodies import Bodies
 from reconciler.store.history import history
 from reconciler.store.host import day
 
@@ -304,3 +306,9 @@ def test_pages_of_history_lose_nothing(store: DuckStore) -> None:
         if not after:
             break
     assert found == [7, 6, 5, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("value", [{}, {"b": 1, "a": [None, "ü\udcff"]}, [1.5, True], "x"])
+def test_a_body_is_kept_under_the_digest_that_core_gives_it(value: object) -> None:
+    made = Bodies()
+    assert made.put(value) == int(digest(value), 16)
