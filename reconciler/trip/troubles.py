@@ -43,13 +43,6 @@ TABLE = (
         patterns=("host key is known for .* and you have requested strict checking", "Host key verification failed"),
     ),
     Row(
-        code="timed-out",
-        why="connection timed out ({connect:g} s)",
-        who="whoever runs the host or the network",
-        next_step="is it up, and does a firewall let port {port} through?",
-        patterns=("Connection timed out", "Operation timed out", "connect to host .* timed out"),
-    ),
-    Row(
         code="silent",
         why="something accepts connections on port {port} and says nothing ({connect:g} s)",
         who="whoever runs the host",
@@ -59,6 +52,13 @@ TABLE = (
             "Timed out during banner exchange",
             "banner exchange: .* Connection timed",
         ),
+    ),
+    Row(
+        code="timed-out",
+        why="connection timed out ({connect:g} s)",
+        who="whoever runs the host or the network",
+        next_step="is it up, and does a firewall let port {port} through?",
+        patterns=("Connection timed out", "Operation timed out", "connect to host .* timed out"),
     ),
     Row(
         code="no-answer",

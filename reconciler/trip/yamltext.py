@@ -45,9 +45,12 @@ def _lines(value: Json) -> list[str]:
     assert isinstance(value, (list, tuple))
     found: list[str] = []
     for inner in value:
-        lines = _lines(inner) if isinstance(inner, (Mapping, list, tuple)) and inner else _entry("", inner)
-        found.append("- " + lines[0].lstrip())
-        found += ["  " + line for line in lines[1:]]
+        if isinstance(inner, (Mapping, list, tuple)) and inner:
+            first, *rest = _lines(inner)
+            found += ["- " + first, *("  " + line for line in rest)]
+        else:
+            first, *rest = _entry("", inner)
+            found += ["- " + first, *rest]
     return found
 
 
@@ -86,7 +89,7 @@ def _scalar(value: Json) -> str:
     if _PLAIN.fullmatch(value) and value.lower() not in _NOT_TEXT and len(value) <= WIDTH and not _number(value):
         return value
     unsafe = "!unsafe " if template(value) and not isinstance(value, Raw) else ""
-    return unsafe + "\n".join(_folded(json.dumps(value)))
+    return unsafe + "\n".join(_folded(value))
 
 
 def _number(text: str) -> bool:
@@ -98,16 +101,25 @@ def template(text: str) -> bool:
     return any(sign in text for sign in ("{{", "{%", "{#"))
 
 
-def _folded(quoted: str) -> list[str]:
+def _folded(text: str) -> list[str]:
     """A double-quoted scalar over several lines: a backslash at the end of a line joins it with the next, whose
     leading spaces are dropped unless escaped (YAML 1.2, 7.3.1)."""
-    lines: list[str] = []
-    while len(quoted) > WIDTH:
-        at = WIDTH
-        while quoted[at - 1] == "\\" or re.search(r"\\u[0-9a-f]{0,3}$", quoted[at - 6 : at]):
-            at -= 1
-        lines.append(quoted[:at] + "\\")
-        quoted = quoted[at:]
-        if quoted.startswith(" "):
-            quoted = "\\" + quoted
-    return [*lines, quoted]
+    lines, line = [], '"'
+    for part in map(_escaped, text):
+        if len(line) + len(part) > WIDTH:
+            lines.append(line + "\\")
+            line = "\\" if part == " " else ""
+        line += part
+    return [*lines, line + '"']
+
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def _escaped(sign: str) -> str:
+    if sign in _ESCAPES:
+        return _ESCAPES[sign]
+    code = ord(sign)
+    if sign.isprintable() and code not in (0xFEFF, 0x85, 0xA0):
+        return sign
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
