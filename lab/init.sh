@@ -35,6 +35,8 @@ cd root
 
 if [ -n "$LAB_SYSTEMD" ]; then
     # systemd-nspawn makes its own /proc, /dev and pid namespace; the network is the one that we stand in.
+    # It looks its children up in /proc by the pids of this namespace: in the machine's own /proc they are others, or nobody.
+    mount -t proc proc /proc
     echo ready
     exec systemd-nspawn --quiet --boot --register=no --keep-unit --machine="$LAB_NAME" --resolv-conf=off \
         --timezone=off --link-journal=no --console=pipe --directory="$LAB_DISK/root" </dev/null 1>&2
