@@ -2,7 +2,8 @@
 
 The probe reads the same form back into fields. What cron does to a line was tried on Debian 12 (cron 3.0pl1-162):
 in a command `\\%` becomes `%` and `\\\\` becomes `\\`, a bare `%` ends the command; a value of an environment
-line may stand in quotes of either sort, which have no escape; a line longer than 998 bytes loses the whole entry.
+line may stand in quotes of either sort, which have no escape, and blanks at its end are dropped all the same; a command
+longer than 998 bytes loses the whole entry.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ def quoted(value: str) -> str:
     """A value of an environment line. Raises ValueError for one that crontab can't say."""
     if "\n" in value or "\r" in value or "\0" in value:
         raise ValueError("a line break can't stand in a crontab")
+    if value != value.rstrip():
+        raise ValueError("cron drops blanks at the end of a value, within quotes too")
     if PLAIN_VALUE.fullmatch(value):
         return value
     for quote in "\"'":

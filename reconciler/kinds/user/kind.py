@@ -107,6 +107,8 @@ class User(Kind):
         if not isinstance(found, Present):
             return found
         gone = {"locked", *(["homeMissing"] if ops.makes_home(change) else [])}
+        if any(item.path == "home" for item in change.fields):
+            gone.add("homeReal")
         return Present({name: value for name, value in found.state.items() if name not in gone})
 
     def touches(self, change: Change) -> Iterable[Ref]:

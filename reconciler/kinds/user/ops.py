@@ -58,8 +58,10 @@ def _state(change: Change) -> State:
 
 
 def _home(change: Change, spec: State) -> str:
-    home: str = spec.get("home") or _state(change).get("home") or usual_home(change.key.name)
-    return home
+    """Where the home is, or will be. Nothing is written through a symlink, so the real place counts."""
+    state = _state(change)
+    home: str = spec.get("home") or state.get("home") or usual_home(change.key.name)
+    return str(state.get("homeReal", home)) if home == state.get("home") else home
 
 
 def _make(change: Change) -> tuple[Op, ...]:

@@ -134,6 +134,8 @@ def state_of(request: dict[str, Any], sources: Sources) -> dict[str, Any]:
             raise
     if home.startswith("/") and not os.path.isdir(home):
         state["homeMissing"] = True
+    elif home.startswith("/") and os.path.realpath(home) != os.path.normpath(home):
+        state["homeReal"] = os.path.realpath(home)
     key = request.get("secretsKey")
     if key and shadow is not None:
         hashed = shadow[1].encode("utf-8", "surrogateescape")
@@ -184,10 +186,11 @@ def keys_in(folder: int, uid: int) -> list[str]:
         if stat.S_ISLNK(os.stat("authorized_keys", dir_fd=folder, follow_symlinks=False).st_mode):
             return ["# authorized_keys is a symlink"]
         raise
+    facts = os.fstat(handle)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(handle)
+        return ["# authorized_keys is not a file"]
     with os.fdopen(handle, "rb") as file:
-        facts = os.fstat(handle)
-        if not stat.S_ISREG(facts.st_mode):
-            return ["# authorized_keys is not a file"]
         content = file.read(LARGEST + 1)
     found = set(complaints("authorized_keys", facts, uid) + complaints(".ssh", os.fstat(folder), uid))
     if len(content) > LARGEST:
@@ -249,10 +252,11 @@ def sudo_of(name: str, path: Any) -> Any:
         if os.path.islink(path):
             return {"other": "a symlink"}
         raise
+    facts = os.fstat(handle)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(handle)
+        return {"other": "not a file"}
     with os.fdopen(handle, "rb") as file:
-        facts = os.fstat(handle)
-        if not stat.S_ISREG(facts.st_mode):
-            return {"other": "not a file"}
         text = file.read(LARGEST).decode("utf-8", "replace")
     if facts.st_uid or facts.st_gid or stat.S_IMODE(facts.st_mode) != 0o440:
         return {"other": "owner %d:%d, mode %04o" % (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode))}

@@ -47,6 +47,16 @@ def text_of(name: str, sudo: Json) -> str:
     return "\n".join([HEAD.format(name=name), *lines]) + "\n"
 
 
+def _whole_expression(arguments: str) -> bool:
+    if not arguments.startswith("^"):
+        return True
+    try:
+        re.compile(arguments)
+    except re.error:
+        return False
+    return arguments.endswith("$")
+
+
 def escaped(command: str) -> str:
     """`,` `:` `=` `#` and `\\` have a meaning in sudoers; within a regular expression (`^…$`, sudo 1.9.10) they stand
     for themselves."""
@@ -69,3 +79,5 @@ def faults(commands: Iterable[str]) -> Iterable[tuple[int, str]]:
             yield index, "doesn't begin with a full path (/usr/bin/…), and is neither ALL nor `sudoedit /…`"
         elif ALREADY_ESCAPED.search(command):
             yield index, "has escapes: write it as in a shell, they are added for you"
+        elif not _whole_expression(" ".join(command.split()).partition(" ")[2]):
+            yield index, "has a regular expression (^…$) that doesn't end, or that can't be read"
