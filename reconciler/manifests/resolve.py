@@ -5,24 +5,20 @@ A manifest without templates and secrets means the same everywhere and is resolv
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from ..core.kind import Finding, Kind, Kinds, Unresolved
 from ..core.model import Host, Json, Manifest, Meaning, Ref, Source, Spread, State, canonical, digest
 from ..core.problem import Problem
 from ..ports import Files
 from . import schema, words
+from .ask import Ask, Library
 from .codes import CODES, problem
 from .documents import Broken, Entry
 from .inventory import Inventory, counted, nobody, select
-from .marks import Mark
 from .reader import Document, Field
-
-if TYPE_CHECKING:
-    from .templates import Templates
 
 Seal: TypeAlias = Callable[[str, str], str]
 
@@ -65,8 +61,9 @@ class Resolver:
     problems: list[Problem] = field(default_factory=list)
     _used: dict[tuple[str, str, int, str], _Kept] = field(default_factory=dict)
     _contexts: dict[str, tuple[str, State]] = field(default_factory=dict)
-    _bytes: dict[str, bytes] = field(default_factory=dict)
-    _templates: Templates | None = None
+
+    def __post_init__(self) -> None:
+        self._library = Library(self.files, lambda host: self._context(host)[1])
 
     def all(self, entries: Iterable[Entry]) -> list[Item]:
         """Every manifest, in the order of `entries`; what could not be resolved is not `whole`, and a problem."""
@@ -226,7 +223,7 @@ class Resolver:
         return kept
 
     def _resolve(self, entry: Entry, kind: Kind, own: State, host: Host | None) -> _Kept:
-        ask = _Ask(self, entry, host)
+        ask = Ask(self._library, entry, host)
         try:
             spec: State | None = kind.normal(entry.name, kind.resolve(entry.name, own, ask))
             failure = None
@@ -257,25 +254,6 @@ class Resolver:
         sealed = {name: {"sealed": seal(host, _secret_text(spec[name])) if seal is not None else ""} for name in secret}
         return {**spec, **sealed}
 
-    # ---- for _Ask
-
-    def read(self, path: str) -> bytes:
-        if path not in self._bytes:
-            self._bytes[path] = self.files.read(path)
-        return self._bytes[path]
-
-    @property
-    def templates(self) -> Templates:
-        if self._templates is None:
-            from .templates import Templates  # Jinja2 costs 60 ms: only repositories with templates pay
-
-            self._templates = Templates()
-        return self._templates
-
-    def render(self, text: str, host: Host | None) -> str:
-        variables = self._context(host.name)[1] if host else self.inventory.policy.vars
-        return self.templates.render(text, host=host, variables=variables)
-
     # ---- words
 
     def _told(self, finding: Finding, entry: Entry, kind: Kind) -> Problem:
@@ -302,107 +280,3 @@ def _texts(value: Json) -> bool:
 
 def _secret_text(value: Json) -> str:
     return value if isinstance(value, str) else canonical(value)
-
-
-class _Ask:
-    """core.kind.Resolving for one manifest on one host; remembers what was asked for."""
-
-    def __init__(self, resolver: Resolver, entry: Entry, host: Host | None) -> None:
-        self.host = host.name if host else ""
-        self.files: dict[str, str] = {}
-        self.failure: Problem | None = None
-        self._resolver = resolver
-        self._entry = entry
-        self._host = host
-
-    def file(self, path: str) -> tuple[bytes, str]:
-        paths = self._resolver.files.paths()
-        plain = posixpath.normpath(path) if path else ""
-        mark, field_path = self._holding(path)
-        if path.startswith("/") or plain == ".." or plain.startswith("../") or "\0" in path:
-            raise self._refuse("outside-repo", f"{words.value_words(path)} lies outside the repository", field_path, mark,
-                               "name a file from the top of the repository")  # fmt: skip
-        self.files[plain] = paths.get(plain, "")
-        if plain not in paths:
-            guess = words.near(plain, _beside(plain, paths))
-            folder = any(other.startswith(plain + "/") for other in paths)
-            why = (
-                f"{words.value_words(plain)} is a folder of the repository"
-                if folder
-                else f"the repository has no file {words.value_words(plain)}"
-            )
-            raise self._refuse("no-such-file", why, field_path, mark, "correct the path, or add the file",
-                               f"did you mean `{guess}`?" if guess else "")  # fmt: skip
-        try:
-            return self._resolver.read(plain), paths[plain]
-        except KeyError:
-            raise self._refuse(
-                "no-such-file", f"{plain} went away while it was read", field_path, mark, "try again"
-            ) from None
-
-    def render(self, text: str, where: str) -> str:
-        from .templates import Failure
-
-        try:
-            return self._resolver.render(text, self._host)
-        except Failure as failure:
-            raise self._template(failure, text, where) from None
-
-    def _template(self, failure: object, text: str, where: str) -> Unresolved:
-        from .templates import Failure
-
-        assert isinstance(failure, Failure)
-        lines = text.split("\n")
-        line = lines[failure.line - 1] if 0 < failure.line <= len(lines) else ""
-        shift = line.find(failure.word) if failure.word else len(line) - len(line.lstrip())
-        shift = max(shift, 0)
-        guess = words.near(failure.word, failure.known) if failure.word else ""
-        hint = "define it in trueup.yaml, Vars or the Host, or give a default: {{ vars.x | default('…') }}"
-        if failure.code != "undefined-variable":
-            hint = "mend the template"
-        length = max(len(failure.word), 1)
-        path = where
-        field_path: tuple[str | int, ...] = ()
-        if where:
-            mark = Mark(failure.line, shift + 1, length)
-        else:
-            path = self._entry.doc.path
-            start, field_path = self._holding(text)
-            mark = start
-            if (block := self._entry.doc.block_start(["spec", *field_path])) != start:
-                mark = Mark(block.line + failure.line - 1, block.column + shift, length)
-            elif "\n" not in text and start.length >= len(text):
-                mark = Mark(
-                    start.line,
-                    start.column + shift + (1 if self._entry.doc.quoted(["spec", *field_path]) else 0),
-                    length,
-                )
-        self.failure = problem(
-            failure.code,
-            failure.message,
-            path=path,
-            mark=mark,
-            hint=hint,
-            label=f"did you mean `{guess}`?" if guess else "",
-        )
-        return Unresolved(Finding(code=failure.code, message=failure.message, field=field_path, hint=hint))
-
-    def _refuse(
-        self, code: str, message: str, where: tuple[str | int, ...], mark: Mark, hint: str, label: str = ""
-    ) -> Unresolved:
-        self.failure = problem(code, message, path=self._entry.doc.path, mark=mark, hint=hint, label=label)
-        return Unresolved(Finding(code=code, message=message, field=where, hint=hint))
-
-    def _holding(self, text: str) -> tuple[Mark, tuple[str | int, ...]]:
-        """Where in the spec `text` stands."""
-        doc = self._entry.doc
-        for name, value in self._entry.spec.items():
-            if value == text:
-                return doc.at(["spec", name]), (name,)
-        return doc.key(["spec"]), ()
-
-
-def _beside(path: str, paths: Iterable[str]) -> list[str]:
-    """Paths that a mistyped one may have meant: of the same folder, or with the same last part."""
-    folder, name = posixpath.split(path)
-    return [other for other in paths if posixpath.dirname(other) == folder or posixpath.basename(other) == name][:500]

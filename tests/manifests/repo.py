@@ -45,9 +45,10 @@ class MemoryFiles:
         self._files = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
         self.commit = Commit(id=commit, author="Ada")
         self.reads: list[str] = []
+        self._paths = {path: hashlib.sha1(data).hexdigest() for path, data in sorted(self._files.items())}
 
     def paths(self) -> Mapping[str, str]:
-        return {path: hashlib.sha1(data).hexdigest() for path, data in sorted(self._files.items())}
+        return self._paths
 
     def read(self, path: str) -> bytes:
         self.reads.append(path)

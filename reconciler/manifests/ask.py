@@ -1,0 +1,149 @@
+"""What a kind may ask for while one manifest is resolved on one host: files of the repository, and rendered templates."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from ..core.kind import Finding, Unresolved
+from ..core.model import Host, State
+from ..core.problem import Problem
+from ..ports import Files
+from . import words
+from .codes import problem
+from .documents import Entry
+from .marks import Mark
+from .reader import Field
+
+if TYPE_CHECKING:
+    from .templates import Failure, Templates
+
+
+class Library:
+    """What all manifests of one reading share: each file is read once, each template compiled once."""
+
+    def __init__(self, files: Files, variables: Callable[[str], State]) -> None:
+        self.files = files
+        self._variables = variables
+        """Host name → what a template sees as `vars`."""
+        self._bytes: dict[str, bytes] = {}
+        self._templates: Templates | None = None
+
+    def read(self, path: str) -> bytes:
+        if path not in self._bytes:
+            self._bytes[path] = self.files.read(path)
+        return self._bytes[path]
+
+    def render(self, text: str, host: Host) -> str:
+        if self._templates is None:
+            from .templates import Templates  # Jinja2 costs 60 ms: only repositories with templates pay
+
+            self._templates = Templates()
+        return self._templates.render(text, host=host, variables=self._variables(host.name))
+
+
+class Ask:
+    """core.kind.Resolving for one manifest on one host; remembers what was asked for."""
+
+    def __init__(self, library: Library, entry: Entry, host: Host | None) -> None:
+        self.host = host.name if host else ""
+        self.files: dict[str, str] = {}
+        self.failure: Problem | None = None
+        self._library = library
+        self._entry = entry
+        self._host = host
+
+    def file(self, path: str) -> tuple[bytes, str]:
+        paths = self._library.files.paths()
+        plain = posixpath.normpath(path) if path else ""
+        if path.startswith("/") or plain == ".." or plain.startswith("../") or "\0" in path:
+            raise self._refuse("outside-repo", f"{words.value_words(path)} lies outside the repository", path,
+                               "name a file from the top of the repository")  # fmt: skip
+        self.files[plain] = paths.get(plain, "")
+        if plain not in paths:
+            guess = words.near(plain, _beside(plain, paths))
+            folder = any(other.startswith(plain + "/") for other in paths)
+            why = (
+                f"{words.value_words(plain)} is a folder of the repository"
+                if folder
+                else f"the repository has no file {words.value_words(plain)}"
+            )
+            raise self._refuse("no-such-file", why, path, "correct the path, or add the file",
+                               f"did you mean `{guess}`?" if guess else "")  # fmt: skip
+        try:
+            return self._library.read(plain), paths[plain]
+        except KeyError:
+            raise self._refuse("no-such-file", f"{plain} went away while it was read", path, "try again") from None
+
+    def render(self, text: str, where: str) -> str:
+        from .templates import Failure
+
+        if self._host is None:
+            raise ValueError("per_host has to say that a template is rendered: it differs from host to host")
+        try:
+            return self._library.render(text, self._host)
+        except Failure as failure:
+            raise self._template(failure, text, where) from None
+
+    def _template(self, failure: Failure, text: str, where: str) -> Unresolved:
+        """A template's failure at its own line: of the file `where`, or of the manifest's field that holds `text`."""
+        guess = words.near(failure.word, failure.known) if failure.word else ""
+        hint = "mend the template"
+        if failure.code == "undefined-variable":
+            hint = "define it in trueup.yaml, Vars or the Host, or give a default: {{ vars.x | default('…') }}"
+        shift, length = _within(text, failure)
+        mark = Mark(failure.line, shift + 1, length) if where else self._inline(text, failure.line, shift, length)
+        return self._unresolved(
+            problem(
+                failure.code,
+                failure.message,
+                path=where or self._entry.doc.path,
+                mark=mark,
+                hint=hint,
+                label=f"did you mean `{guess}`?" if guess else "",
+            )
+        )
+
+    def _inline(self, text: str, line: int, shift: int, length: int) -> Mark:
+        doc, field = self._entry.doc, self._holding(text)
+        start, block = doc.at(field), doc.block_start(field)
+        if block != start:
+            return Mark(block.line + line - 1, block.column + shift, length)
+        if "\n" not in text and start.length >= len(text):
+            return Mark(start.line, start.column + shift + (1 if doc.quoted(field) else 0), length)
+        return start  # a quoted text over several lines: only YAML knows where its lines went
+
+    def _refuse(self, code: str, message: str, path: str, hint: str, label: str = "") -> Unresolved:
+        doc = self._entry.doc
+        return self._unresolved(
+            problem(code, message, path=doc.path, mark=doc.at(self._holding(path)), hint=hint, label=label)
+        )
+
+    def _unresolved(self, failure: Problem) -> Unresolved:
+        self.failure = failure
+        return Unresolved(Finding(code=failure.code, message=failure.message, hint=failure.hint))
+
+    def _holding(self, text: str) -> Field:
+        """The field of the spec that says `text`, else the spec."""
+        for name, value in self._entry.spec.items():
+            if value == text:
+                return ("spec", name)
+        return ("spec",)
+
+
+def _within(text: str, failure: Failure) -> tuple[int, int]:
+    """Where in its line a failure is, from 0, and how long: the word it is about, else the line's first character."""
+    lines = text.split("\n")
+    line = lines[failure.line - 1] if 0 < failure.line <= len(lines) else ""
+    found = re.search(rf"\b{re.escape(failure.word)}\b", line) if failure.word else None
+    if found:
+        return found.start(), len(failure.word)
+    return len(line) - len(line.lstrip()), 1
+
+
+def _beside(path: str, paths: Iterable[str]) -> list[str]:
+    """Paths that a mistyped one may have meant: of the same folder, or with the same last part."""
+    folder, name = posixpath.split(path)
+    return [other for other in paths if posixpath.dirname(other) == folder or posixpath.basename(other) == name][:500]
