@@ -1,4 +1,4 @@
-"""Every question that may be asked, by name: those that look (looking.py, reporting.py) and those that act (acts.py)."""
+"""Every question that may be asked, by name: those that look (looking.py, browsing.py, reporting.py) and those that act (acts.py)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..acts import ACTS
 from ..core.model import Json
 from ..core.problem import Refused
-from . import looking, reporting, wire
+from . import browsing, looking, reporting, wire
 
 if TYPE_CHECKING:
     from ..world import World
@@ -17,19 +17,19 @@ Ask: TypeAlias = "Callable[[World, Mapping[str, Json]], Mapping[str, Json]]"
 
 LOOKS: Mapping[str, Ask] = {
     "status": looking.status,
-    "problems": looking.problems,
+    "problems": browsing.problems,
     "hosts": looking.hosts,
     "host": looking.host,
     "facts": looking.facts,
     "diff": looking.diff,
     "blame": looking.blame,
-    "kinds": looking.kinds,
-    "kind": looking.kind,
-    "resource": looking.resource,
-    "commits": looking.commits,
-    "commit": looking.commit,
-    "history": looking.history,
-    "at": looking.at,
+    "kinds": browsing.kinds,
+    "kind": browsing.kind,
+    "resource": browsing.resource,
+    "commits": browsing.commits,
+    "commit": browsing.commit,
+    "history": browsing.history,
+    "at": browsing.at,
     "reports": reporting.reports,
     "report": reporting.report,
 }

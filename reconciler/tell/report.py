@@ -77,12 +77,12 @@ def markdown(answer: Mapping[str, Json], template: str) -> str:
 
 def _names(answer: Mapping[str, Json]) -> dict[str, Json]:
     return {
-        "title": answer["title"],
-        "description": answer["description"],
-        "columns": answer["columns"],
+        "title": clean(answer["title"]),
+        "description": clean(answer["description"]),
+        "columns": [clean(column) for column in answer["columns"]],
         "rows": answer["rows"],
-        "fleet": answer["fleet"],
-        "commit": answer["commit"],
+        "fleet": clean(answer["fleet"]),
+        "commit": {name: clean(str(text or "")) for name, text in answer["commit"].items()},
         "now": whole_seconds(answer["now"]),
         "oldest_look": whole_seconds(answer["oldestLook"] or ""),
         "hosts": answer["hosts"],
