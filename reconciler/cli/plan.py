@@ -60,7 +60,7 @@ def plan(
     if format is Format.json:
         print(plan_json.text(made.kinds, shown), end="")
     elif format is Format.md:
-        print(plan_md.text(made.kinds, shown, pending=made.pending, base=base), end="")
+        print(plan_md.text(made.kinds, shown, pending=made.pending, base=base, fleet=made.desired.policy.name), end="")
     elif format is Format.playbook:
         print(made.playbook(shown), end="")
     else:

@@ -19,10 +19,10 @@ MOST = 60_000
 MOST_ROWS = 50
 
 
-def text(kinds: Kinds, plan: Plan, *, pending: int = 0, base: str = "", checked: str = "") -> str:
+def text(kinds: Kinds, plan: Plan, *, pending: int = 0, base: str = "", checked: str = "", fleet: str = "") -> str:
     """`pending` changes stand in the base already; `base` is its short id; `checked` warns of unchecked secrets."""
     made = groups(kinds, plan)
-    head = [MARKER, *_headline(plan), "", *_table(made), ""]
+    head = [MARKER, *_headline(plan, fleet), "", *_table(made), ""]
     if len(plan.waves) > 1:
         head.append("Waves " + " → ".join(f"{len(hosts):,}" for hosts in plan.waves) + ".")
     if plan.never_seen:
@@ -49,15 +49,16 @@ def text(kinds: Kinds, plan: Plan, *, pending: int = 0, base: str = "", checked:
     return "\n".join([*head, *body, *foot]) + "\n"
 
 
-def _headline(plan: Plan) -> Iterator[str]:
+def _headline(plan: Plan, fleet: str) -> Iterator[str]:
+    name = f"trueup {esc(fleet)}" if fleet else "trueup"
     hosts = changed_hosts(plan)
     stops = len(plan.stopped)
     if not plan.changes:
-        yield "### ✓ trueup: nothing changes"
+        yield f"### ✓ {name}: nothing changes"
         return
     sign = "✗" if stops else "✓"
     stopped = f", {plural(stops, 'guard')} {'stops' if stops == 1 else 'stop'} it" if stops else ""
-    yield f"### {sign} trueup: {plural(len(hosts), 'host')} {'changes' if len(hosts) == 1 else 'change'}{stopped}"
+    yield f"### {sign} {name}: {plural(len(hosts), 'host')} {'changes' if len(hosts) == 1 else 'change'}{stopped}"
     for hit in plan.stopped:
         end = "Nobody can accept this." if hit.final else "Nothing runs on merge until somebody accepts this plan."
         yield f"{esc(hit.message)}. {end}"
@@ -87,6 +88,8 @@ def _folds(made: Sequence[Group], plan: Plan) -> Iterator[list[str]]:
         if not lines and not short and not group.notes:
             continue
         alike = f", alike on {plural(len(group.hosts), 'host')}" if len(group.hosts) > 1 else f" on {group.hosts[0]}"
+        if group.varies:
+            alike = f" on {group.first.key.host}; each of {len(group.hosts):,} hosts has its own"
         plus = sum(1 for line in lines if line.startswith("+"))
         minus = sum(1 for line in lines if line.startswith("-"))
         count = f" (+{plus} -{minus})" if lines else ""

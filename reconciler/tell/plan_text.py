@@ -154,6 +154,8 @@ def _diff(diff: Diff, group: Group, manner: Manner) -> Iterator[str]:
             yield f"    {diff.path}: {diff.after}"
         return
     alike = f"on the hosts, {len(group.hosts):,} alike" if len(group.hosts) > 1 else f"on {clean(group.hosts[0])}"
+    if group.varies:
+        alike = f"on {clean(group.first.key.host)}; each of the {len(group.hosts):,} hosts has its own"
     yield f"    --- {diff.path} {alike}"
     yield f"    +++ {diff.path} in Git"
     most = len(diff.lines) if manner.full else MOST_DIFF_LINES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..core.kind import Kinds
@@ -26,6 +26,8 @@ class Group:
 
     first: Change
     hosts: tuple[str, ...]
+    varies: bool = False
+    """True when each host has values of its own (a template); `diffs` are then those of the first."""
     notes: tuple[str, ...] = ()
     facets: tuple[str, ...] = ()
     diffs: tuple[Diff, ...] = ()
@@ -63,8 +65,30 @@ def groups(kinds: Kinds, plan: Plan) -> tuple[Group, ...]:
     found: dict[tuple[object, ...], list[Change]] = {}
     for change in plan.changes:
         found.setdefault(_alike(change), []).append(change)
-    made = [_group(kinds, changes) for changes in found.values()]
+    made = [_group(kinds, changes, varies) for changes, varies in _merged(list(found.values()))]
     return tuple(sorted(made, key=_weight))
+
+
+MANY = 3
+"""Variants of one change up to which each is a group of its own."""
+
+
+def _merged(variants: list[list[Change]]) -> Iterator[tuple[list[Change], bool]]:
+    """Variants of one manifest that are all different, host by host, are one group that says so; as soon as two hosts
+    are alike the odd one stays a line of its own."""
+    families: dict[tuple[object, ...], list[list[Change]]] = {}
+    for changes in variants:
+        families.setdefault(_family(changes[0]), []).append(changes)
+    for family in families.values():
+        if len(family) > MANY and all(len(changes) == 1 for changes in family):
+            yield [changes[0] for changes in family], True
+        else:
+            yield from ((changes, False) for changes in family)
+
+
+def _family(change: Change) -> tuple[object, ...]:
+    paths = tuple(item.path for item in change.fields)
+    return (change.action, change.key.ref, change.reason, change.drifted, change.on_remove, change.source, paths)
 
 
 def _alike(change: Change) -> tuple[object, ...]:
@@ -84,21 +108,45 @@ def _weight(group: Group) -> tuple[object, ...]:
     return (_ORDER[group.first.action], access, group.ref, group.hosts)
 
 
-def _group(kinds: Kinds, changes: list[Change]) -> Group:
-    first = changes[0]
+def _group(kinds: Kinds, changes: list[Change], varies: bool) -> Group:
+    first = min(changes, key=lambda change: change.key)
     kind = kinds[first.key.kind]
     return Group(
         first=first,
         hosts=tuple(sorted(change.key.host for change in changes)),
+        varies=varies,
         notes=tuple(clean(note) for note in kind.notes(first)),
         facets=tuple(kind.facets(first)),
-        diffs=tuple(diff_of(item, item.path in kind.sealed) for item in first.fields),
+        diffs=tuple(
+            diff_of(item, item.path in kind.sealed)
+            for item in first.fields
+            if not (first.action is Action.CREATE and item.path == LOADED)
+        ),
     )
+
+
+SHORT = 80
+"""Characters up to which a new list stands on one line."""
+LOADED = "loaded"
+"""The field of what has loaded others (core.kind.Kind.digests_of): {Kind/name: digest}."""
 
 
 def diff_of(item: FieldChange, secret: bool = False) -> Diff:
     """A field's before and after, for people; secrets masked on both sides."""
     before, after = masked(item.before, secret), masked(item.after, secret)
+    if item.path == LOADED and isinstance(after, Mapping):
+        had = before if isinstance(before, Mapping) else {}
+        renewed = sorted(name for name, version in after.items() if had.get(name) != version)
+        return Diff(path="loads again", before="(none)", after=clean(", ".join(renewed)))
+    if isinstance(after, (list, tuple)) and (isinstance(before, (list, tuple)) or before is None):
+        was, will = [shown(one) for one in before or ()], [shown(one) for one in after]
+        if before is None and will and len(", ".join(will)) <= SHORT:
+            return Diff(path=item.path, before="(none)", after=", ".join(will))
+        if len(was) + len(will) > 1:
+            gone = tuple(f"-{one}" for one in was if one not in will)
+            come = tuple(f"+{one}" for one in will if one not in was)
+            if gone or come:
+                return Diff(path=item.path, lines=(*gone, *come))
     if (isinstance(after, str) and "\n" in after) or (isinstance(before, str) and "\n" in before):
         old = before.splitlines() if isinstance(before, str) else []
         new = after.splitlines() if isinstance(after, str) else []
