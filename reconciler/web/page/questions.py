@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...core.model import Json
-from ...door import looking
+from ...door import browsing, looking
 from ...world import World
 from .live import Moment
 
@@ -18,8 +18,8 @@ def one(world: World, args: Mapping[str, Json]) -> Mapping[str, Json]:
     """One resource on one host. Raises Refused when the host is unknown, or nobody declares the resource for it."""
     key = {name: args[name] for name in ("host", "kind", "name")}
     found = looking.blame(world, key)
-    there = looking.at(world, {**key, "time": world.now()})
-    past = looking.history(world, {**key, "limit": EVENTS})
+    there = browsing.at(world, {**key, "time": world.now()})
+    past = browsing.history(world, {**key, "limit": EVENTS})
     seen = there["resources"][0] if there["resources"] else None
     return {
         "format": 1,
