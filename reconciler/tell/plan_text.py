@@ -123,7 +123,7 @@ def _guard(plan: Plan, hit: GuardHit) -> Iterator[str]:
 
 def _columns(group: Group) -> tuple[str, str, str]:
     where = str(group.first.source) if group.first.source.path else "(gone)"
-    hosts = group.hosts[0] if len(group.hosts) == 1 else plural(len(group.hosts), "host")
+    hosts = clean(group.hosts[0]) if len(group.hosts) == 1 else plural(len(group.hosts), "host")
     return hosts, f"{group.ref.kind} {clean(group.ref.name)}", clean(where)
 
 
