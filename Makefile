@@ -33,7 +33,7 @@ gen: setup ## Generate schemas/, the kinds' README.md and docs/reference/ from t
 	@.venv/bin/trueup gen
 
 bless: setup ## Rewrite the golden plans of the kinds' cases; read the diff before you commit it
-	@$(PY) -m pytest tests/cases --bless
+	@TRUEUP_BLESS=1 $(PY) -m pytest tests/cases tests/example
 
 lock: setup ## Lock the newest versions that pyproject.toml and requirements/*.in allow
 	@cd requirements && for step in "base.txt ../pyproject.toml base.in" "dev.txt dev.in"; do \

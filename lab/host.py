@@ -197,20 +197,13 @@ class LabHost:
         self.mend()
         self.wait_ssh()
 
-    def restart_sshd(self) -> None:
-        """sshd starts anew with the configuration that is there; sessions stay."""
-        self.run(
-            "pkill -o -x sshd; for i in 1 2 3 4 5 6 7 8 9; do pgrep -f '/usr/sbin/sshd' >/dev/null || break; sleep 0.1; done; /usr/sbin/sshd"
-        )
-        self.wait_ssh()
-
     def new_host_key(self) -> str:
-        """The host gets another key, as a reinstalled one would; gives the public key."""
+        """The host gets another key, and its sessions end, as with one that was installed anew; gives the public key."""
         self.run(
-            "rm -f /etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key; kill -HUP $(cat /run/sshd.pid)"
+            "rm -f /etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key; "
+            "pkill -x sshd; while pgrep -x sshd >/dev/null; do sleep 0.02; done; /usr/sbin/sshd"
         )
         self.host_keys = (" ".join(self.read("/etc/ssh/ssh_host_ed25519_key.pub").split()[:2]),)
-        time.sleep(0.1)
         self.wait_ssh()
         return self.host_keys[0]
 

@@ -12,7 +12,7 @@ GOOD = 'kind: File\nmetadata: {name: /etc/good}\nspec: {hosts: all, content: "go
 def test_a_failing_op_stops_only_what_depends_on_it(fleet: Fleet) -> None:
     fleet.write(
         "bad.yaml",
-        'kind: File\nmetadata: {name: /etc/bad}\nspec: {hosts: lab-1, content: "bad\\n", validate: "false %s"}\n',
+        'kind: File\nmetadata: {name: /etc/bad}\nspec: {hosts: all, content: "bad\\n", validate: "grep -q lab-2 /etc/hostname %s"}\n',
     )
     fleet.write(
         "next.yaml",
@@ -25,9 +25,10 @@ def test_a_failing_op_stops_only_what_depends_on_it(fleet: Fleet) -> None:
     one, two = fleet.hosts
     assert one.read("/etc/good") == "good\n" and two.read("/etc/good") == "good\n"
     assert not one.exists("/etc/bad") and not one.exists("/etc/next")
+    assert two.read("/etc/bad") == "bad\n" and two.read("/etc/next") == "n\n"
     fleet.write(
         "bad.yaml",
-        'kind: File\nmetadata: {name: /etc/bad}\nspec: {hosts: lab-1, content: "bad\\n", validate: "true %s"}\n',
+        'kind: File\nmetadata: {name: /etc/bad}\nspec: {hosts: all, content: "bad\\n", validate: "true %s"}\n',
     )
     fleet.land("Mended: a new commit tries at once")
     fleet.apply()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from lab import Fleet, raw
@@ -32,6 +33,7 @@ def test_a_user_that_leaves_is_locked_out(fleet: Fleet, ssh_key: tuple[Path, str
         "cy.yaml",
         f'kind: User\nmetadata: {{name: cy}}\nspec: {{hosts: all, sshKeys: ["{public}"], sudo: all, shell: /bin/bash}}\n',
     )
+    fleet.write("ada.yaml", "kind: User\nmetadata: {name: ada}\nspec: {hosts: all, sudo: all}\n")
     fleet.land()
     fleet.apply()
     host = fleet.hosts[0]
@@ -54,6 +56,16 @@ def test_a_user_that_leaves_is_locked_out(fleet: Fleet, ssh_key: tuple[Path, str
     assert host.ssh("cat notes", user="cy", key=key).stdout == "mine\n"
 
 
+def test_the_last_who_may_act_as_root_waits_for_a_person(fleet: Fleet) -> None:
+    fleet.write("ada.yaml", "kind: User\nmetadata: {name: ada}\nspec: {hosts: all, sudo: all}\n")
+    fleet.land()
+    fleet.apply()
+    fleet.remove("ada.yaml")
+    fleet.land("Ada left, and nobody came")
+    fleet.apply(expect=3)
+    assert fleet.hosts[0].run("visudo -c; grep -r ada /etc/sudoers.d").stdout
+
+
 def test_many_deletes_wait_for_a_person(fleet: Fleet) -> None:
     for number in range(12):
         fleet.write(
@@ -68,8 +80,6 @@ def test_many_deletes_wait_for_a_person(fleet: Fleet) -> None:
     assert fleet.trueup("apply", expect=3)
     assert fleet.hosts[0].exists("/etc/f3")
     plan = fleet.trueup("plan", "--format", "json", expect=3)
-    import json
-
     made = json.loads(plan.stdout)
     words = [word for hit in made["guards"] for word in ("--accept", hit["rule"])]
     fleet.trueup("apply", made["id"][:8], *words)
@@ -84,7 +94,9 @@ def test_forget_cleans_a_host(fleet: Fleet) -> None:
     fleet.land("lab-2 leaves the fleet")
     fleet.apply()
     assert fleet.hosts[1].exists("/etc/made.conf"), "a host that leaves gets no trip"
-    fleet.trueup("forget", "lab-2")
+    assert "/etc/made.conf" in fleet.trueup("forget", "lab-2", expect=2).stdout
+    assert fleet.hosts[1].exists("/etc/made.conf"), "it asks first"
+    fleet.trueup("forget", "lab-2", "--yes")
     assert not fleet.hosts[1].exists("/etc/made.conf")
     assert not fleet.hosts[1].exists("/var/lib/trueup/lab.json")
     assert fleet.hosts[0].exists("/etc/made.conf")
