@@ -36,6 +36,7 @@ class Db:
         self.path = path
         self.generation = 0
         self.lock = threading.RLock()
+        self._reading = threading.Lock()
         self._open()
 
     def _open(self) -> None:
@@ -43,6 +44,8 @@ class Db:
         with troubles.told(self.path):
             self._con = duckdb.connect(str(self.path), config={"preserve_insertion_order": "false"})
             self._con.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {SHEETS}")
+            # Readers come from a connection of their own: a page doesn't wait for the write that is under way.
+            self._readers = self._con.cursor()
         with suppress(OSError):
             os.chmod(self.path, 0o600)
         self._migrate()
@@ -51,8 +54,8 @@ class Db:
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own onto the same file: its reads see one moment, whatever is written meanwhile."""
-        with self.lock, troubles.told(self.path):
-            return self._con.cursor()
+        with self._reading, troubles.told(self.path):
+            return self._readers.cursor()
 
     def rows(self, sql: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[Any, ...]]:
         """All rows of one query. Raises Refused."""
@@ -99,6 +102,7 @@ class Db:
             # After a fatal error (a disk full in the middle of a commit) DuckDB answers nothing any more. Opened anew it
             # replays what was committed.
             with suppress(duckdb.Error, Refused):
+                self._readers.close()
                 self._con.close()
                 self._open()
 
@@ -110,6 +114,7 @@ class Db:
     def close(self) -> None:
         with self.lock:
             self.checkpoint()
+            self._readers.close()
             self._con.close()
 
     # ---- migrations

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import duckdb
@@ -202,3 +203,23 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
         again.close()
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+def test_a_reader_does_not_wait_for_a_write_and_sees_one_moment(tmp_path: Path) -> None:
+    store = DuckStore(tmp_path / "state.duckdb", KINDS)
+    store.took(report("web-1", {("Lamp", "hall"): Present({"colour": "red"})}), FLEET, NOW)
+    store.flush()
+    counts: list[int] = []
+
+    def read() -> None:
+        counts.append(store.db.rows("SELECT count(*) FROM observed")[0][0])
+
+    with store.db.writing() as con:
+        con.execute("DELETE FROM observed")
+        reader = threading.Thread(target=read)
+        reader.start()
+        reader.join(10)
+        assert counts == [1]
+    read()
+    assert counts == [1, 0]
+    store.close()
