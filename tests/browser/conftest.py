@@ -13,11 +13,11 @@ from playwright.sync_api import Browser, sync_playwright
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "web")]
 
-import simulated
-from watched import Complaints, Site
+import simulated  # noqa: E402 - found by the line above
+from watched import Complaints, Site  # noqa: E402
 
-from reconciler.web import serve
-from reconciler.web.page import app
+from reconciler.web import serve  # noqa: E402
+from reconciler.web.page import app  # noqa: E402
 
 ARGUMENTS = (
     "--headless",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from watched import Complaints, Site
 from playwright.sync_api import Browser, Page, expect
+from watched import Complaints, Site, visit
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def page(browser: Browser, complaints: Complaints) -> Page:
 
 
 def test_a_change_is_seen_without_a_reload(page: Page, fresh: Site) -> None:
-    page.goto(fresh.url("/"))
+    visit(page, fresh.url("/"))
     expect(page.locator("#live .what")).to_contain_text("live since")
     row = page.locator('tr[data-host="web-2"]')
     expect(row.locator(".v")).to_contain_text("Failed")
@@ -30,7 +30,7 @@ def test_a_change_is_seen_without_a_reload(page: Page, fresh: Site) -> None:
 
 
 def test_pause_holds_the_page_still_and_says_so(page: Page, fresh: Site) -> None:
-    page.goto(fresh.url("/"))
+    visit(page, fresh.url("/"))
     expect(page.locator("#live .what")).to_contain_text("live since")
     page.locator("#pause").click()
     expect(page.locator("#live .what")).to_contain_text("paused at")
@@ -40,7 +40,7 @@ def test_pause_holds_the_page_still_and_says_so(page: Page, fresh: Site) -> None
 
 def test_a_lost_connection_is_said_in_words(browser: Browser, fresh: Site) -> None:
     page = browser.new_page()
-    page.goto(fresh.url("/"))
+    visit(page, fresh.url("/"))
     expect(page.locator("#live .what")).to_contain_text("live since")
     fresh.served.close()
     expect(page.locator("#live .what")).to_contain_text("Not live since", timeout=5000)
@@ -48,23 +48,22 @@ def test_a_lost_connection_is_said_in_words(browser: Browser, fresh: Site) -> No
 
 
 def test_eight_tabs_all_answer(browser: Browser, sites: dict[str, Site]) -> None:
-    # HTTP/1.1 gives a browser six connections to a host: eight open streams would hang the seventh tab for ever.
+    # HTTP/1.1 gives a browser six connections to a host, and headless Chromium takes every tab for visible: eight open
+    # streams would hang the seventh tab for ever.
     context = browser.new_context()
     tabs = [context.new_page() for _ in range(8)]
     for tab in tabs:
-        tab.goto(sites["full"].url("/"), timeout=10_000)
-        tab.evaluate("() => Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
-        tab.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
-    last = tabs[-1]
-    last.evaluate("() => { delete document.hidden; document.dispatchEvent(new Event('visibilitychange')); }")
-    expect(last.locator("#live .what")).to_contain_text("live since", timeout=5000)
+        visit(tab, sites["full"].url("/"))
+        expect(tab.locator("#live .what")).to_contain_text("live")
+    said = [tab.locator("#live .what").inner_text() for tab in tabs]
+    assert 1 <= sum(text.startswith("live since") for text in said) <= 4, said
     for tab in tabs:
-        assert tab.goto(sites["full"].url("/hosts"), timeout=10_000)
+        assert visit(tab, sites["full"].url("/hosts")).ok
     context.close()
 
 
 def test_by_keyboard(page: Page, sites: dict[str, Site]) -> None:
-    page.goto(sites["full"].url("/"))
+    visit(page, sites["full"].url("/"))
     page.keyboard.press("Tab")
     assert page.evaluate("() => document.activeElement.className") == "skip"
     expect(page.locator(".skip")).to_be_in_viewport()
@@ -78,7 +77,7 @@ def test_by_keyboard(page: Page, sites: dict[str, Site]) -> None:
 
 
 def test_the_ring_around_what_has_focus_is_seen_in_both_themes(page: Page, sites: dict[str, Site]) -> None:
-    page.goto(sites["full"].url("/"))
+    visit(page, sites["full"].url("/"))
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.keyboard.press("Tab")
@@ -107,7 +106,7 @@ def contrast(one: str, other: str) -> float:
 def test_whole_without_script(browser: Browser, sites: dict[str, Site]) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(sites["full"].url("/"))
+    visit(page, sites["full"].url("/"))
     expect(page.locator('tr[data-host="web-2"]')).to_contain_text("no space left")
     expect(page.locator("#live")).to_contain_text("As of")
     expect(page.locator("#live")).to_contain_text("Reload")
@@ -121,7 +120,7 @@ def test_whole_without_script(browser: Browser, sites: dict[str, Site]) -> None:
 def test_only_one_stream_and_only_while_visible(page: Page, sites: dict[str, Site]) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/events" in request.url else None)
-    page.goto(sites["full"].url("/"))
+    visit(page, sites["full"].url("/"))
     expect(page.locator("#live .what")).to_contain_text("live since")
     assert len(asked) == 1
     page.evaluate("() => { Object.defineProperty(document, 'hidden', {value: true, configurable: true});"

@@ -75,7 +75,9 @@ class Played:
             says = self.failing.get((host, change.key.kind, change.key.name))
             if says:
                 outcomes.append(
-                    Outcome(key=change.key, result=Result.FAILED, message=says, op=f"write {change.key.name}", seconds=0.2)
+                    Outcome(
+                        key=change.key, result=Result.FAILED, message=says, op=f"write {change.key.name}", seconds=0.2
+                    )
                 )
                 continue
             self.seen[change.key] = self.kinds[change.key.kind].after(change)  # type: ignore[index]
@@ -89,16 +91,19 @@ class Played:
             mine[own.key] = own
         for key in visit.disown:
             mine.pop(key, None)
-        readings = tuple(
-            Reading(key=look.key, seen=self.seen.get(look.key, Absent()), at=now) for look in visit.looks
-        )
+        readings = tuple(Reading(key=look.key, seen=self.seen.get(look.key, Absent()), at=now) for look in visit.looks)
         return Report(
             host=host,
             outcomes=tuple(outcomes),
             readings=readings,
             owned=tuple(mine.values()),
             machine_id=f"{abs(hash(host)):032x}"[:32],
-            facts={"os": "Debian GNU/Linux 12 (bookworm)", "kernel": "6.1.0-28-amd64", "python": "3.11.2", "clockSkew": 0.04},
+            facts={
+                "os": "Debian GNU/Linux 12 (bookworm)",
+                "kernel": "6.1.0-28-amd64",
+                "python": "3.11.2",
+                "clockSkew": 0.04,
+            },
             started=now,
             ended=now + 1.2,
         )
@@ -209,13 +214,18 @@ content: |
 EVIL = "<script>alert(1)</script>\u202e\x1b[31m\"'&{{ 7*7 }}"
 """What a host or a commit may say: it must come out as text that shows all of itself."""
 
+PASSWORD = "$y$j9T$marked.secret.1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7"
+"""A secret of a manifest: it must come out nowhere."""
+
 
 def full(folder: Path) -> Fleet:
     """Eight hosts and a past: commits that landed, one that is refused, drift, one host failing, one silent, one paused."""
     fleet = Fleet(folder)
     hosts = [f"web-{n}" for n in range(1, 5)] + ["db-1", "db-2", "cache-1", "edge-1"]
     inventory = "---\n".join(
-        document("Host", name, f"address: 192.0.2.{n}", f"role: {name.split('-')[0]}, site: {'ams' if n % 2 else 'fra'}")
+        document(
+            "Host", name, f"address: 192.0.2.{n}", f"role: {name.split('-')[0]}, site: {'ams' if n % 2 else 'fra'}"
+        )
         for n, name in enumerate(hosts, 1)
     )
     fleet.commit(
@@ -224,7 +234,9 @@ def full(folder: Path) -> Fleet:
             "trueup.yaml": POLICY,
             "hosts.yaml": inventory,
             "users/ada.yaml": document("User", "ada", "hosts: all\nuid: 1042\nshell: /bin/bash\ncomment: Ada Lovelace"),
-            "users/backup.yaml": document("User", "backup-bot", "hosts: role=db\nsystem: true\nshell: /bin/sh"),
+            "users/backup.yaml": document(
+                "User", "backup-bot", f"hosts: role=db\nsystem: true\nshell: /bin/sh\npasswordHash: {PASSWORD}"
+            ),
             "groups.yaml": document("Group", "operators", "hosts: all\ngid: 2001"),
             "motd.yaml": document("File", "/etc/motd", MOTD.format("none planned")),
             "cron/backup.yaml": document(
@@ -253,11 +265,13 @@ def full(folder: Path) -> Fleet:
     fleet.commit(
         "motd for the move <script>alert(1)</script>",
         {"motd.yaml": document("File", "/etc/motd", MOTD.format("Sat 28 Nov 22:00, rack 4 moves"))},
-        author="Bo &amp; \"Sons\"",
+        author='Bo &amp; "Sons"',
     )
     fleet.rounds(2)
     fleet.later(20)
-    fleet.world.store.pause(Pause(selector="cache-1", why=f"disk swap {EVIL}", who="ada", until=fleet.now + 7200), fleet.now)
+    fleet.world.store.pause(
+        Pause(selector="cache-1", why=f"disk swap {EVIL}", who="ada", until=fleet.now + 7200), fleet.now
+    )
     fleet.commit(
         "a typo",
         {"users/ada.yaml": document("User", "ada", "hosts: all\nuid: 1042\nshel: /bin/bash\ncomment: Ada Lovelace")},
@@ -281,8 +295,8 @@ def full(folder: Path) -> Fleet:
         "/hosts/web-4/User/ada",
         "/hosts/web-2/File/%2Fetc%2Fmotd",
         "/hosts/cache-1/CronJob/evil",
-        "/history",
-        "/history?host=web-2",
+        "/hosts/db-1/User/backup-bot",
+        "/history?limit=12",
         "/commits",
         *(f"/commits/{commit}" for commit in fleet.commits),
         "/kinds",
@@ -300,7 +314,17 @@ def full(folder: Path) -> Fleet:
 def empty(folder: Path) -> Fleet:
     """A repository without a commit, a state file without a row."""
     fleet = Fleet(folder)
-    fleet.pages = ("/", "/hosts", "/history", "/commits", "/kinds", "/kinds/File", "/reports", *(f"/reports/{name}" for name in REPORTS), "/problems")
+    fleet.pages = (
+        "/",
+        "/hosts",
+        "/history",
+        "/commits",
+        "/kinds",
+        "/kinds/File",
+        "/reports",
+        *(f"/reports/{name}" for name in REPORTS),
+        "/problems",
+    )
     return fleet
 
 

@@ -57,7 +57,9 @@ def test_strict_headers_everywhere(page: httpx.Client, anywhere: tuple[str, ...]
         assert headers["cache-control"] == expected, path
 
 
-@pytest.mark.parametrize("name", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil", "", "[::1", "1e3"])
+@pytest.mark.parametrize(
+    "name", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil", "", "[::1", "1e3"]
+)
 def test_a_foreign_name_is_refused_everywhere(page: httpx.Client, name: str) -> None:
     for path in ("/", "/hosts.json", "/events", "/static/page.css"):
         answer = page.get(path, headers={"host": name})
@@ -65,7 +67,9 @@ def test_a_foreign_name_is_refused_everywhere(page: httpx.Client, name: str) -> 
         assert "prod" not in answer.text
 
 
-@pytest.mark.parametrize("name", ["localhost", "LOCALHOST:8080", "localhost.", "127.0.0.1", "127.0.0.1:1", "[::1]:8080", "192.0.2.1"])
+@pytest.mark.parametrize(
+    "name", ["localhost", "LOCALHOST:8080", "localhost.", "127.0.0.1", "127.0.0.1:1", "[::1]:8080", "192.0.2.1"]
+)
 def test_its_own_names_are_answered(page: httpx.Client, name: str) -> None:
     assert page.get("/healthz", headers={"host": name}).status_code == 200
 

@@ -77,7 +77,9 @@ def test_beyond_loopback_when_it_is_meant() -> None:
     served.close()
 
 
-@pytest.mark.parametrize("listen", ["", "8080", ":8080", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:99999", "127.0.0.1:²"])
+@pytest.mark.parametrize(
+    "listen", ["", "8080", ":8080", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:99999", "127.0.0.1:²"]
+)
 def test_what_is_no_address_is_refused_as_such(listen: str) -> None:
     with pytest.raises(Refused) as refused:
         serve.run(plain(), listen)

@@ -55,10 +55,7 @@ SCHEMAS: dict[str, Schema] = {
     "Counts": {"type": "object", "propertyNames": VERDICT, "additionalProperties": count()},
     "Commit": obj(id=text("Git's id; empty: none yet"), subject=text(), author=text(), at=moment("author time")),
     "CommitRead": obj(
-        {
-            name: count()
-            for name in ("rounds", "changes", "hosts", "ok", "failed")
-        },
+        {name: count() for name in ("rounds", "changes", "hosts", "ok", "failed")},
         id=text(),
         subject=text(),
         author=text(),
@@ -136,7 +133,11 @@ SCHEMAS: dict[str, Schema] = {
         name=text(),
     ),
     "Pause": obj(selector=text(), why=text(), who=text(), until=moment()),
-    "Guard": {"type": "object", "additionalProperties": True, "description": "rule, count, total, limit, message, who approved"},
+    "Guard": {
+        "type": "object",
+        "additionalProperties": True,
+        "description": "rule, count, total, limit, message, who approved",
+    },
     "Round": obj(
         id=count(),
         plan=text("id of its plan"),
@@ -224,9 +225,7 @@ ANSWERS: dict[str, Schema] = {
         more=count(),
         last=or_null(ref("LastRound")),
     ),
-    "hosts": document(
-        hosts=list_of(ref("HostRow")), matching=count(), counts=ref("Counts"), total=count(), next=NEXT
-    ),
+    "hosts": document(hosts=list_of(ref("HostRow")), matching=count(), counts=ref("Counts"), total=count(), next=NEXT),
     "host": document(
         now=moment(),
         host=text(),
@@ -279,7 +278,10 @@ ANSWERS: dict[str, Schema] = {
     "history": document(events=list_of(ref("Event")), next=NEXT),
     "commits": document(commits=list_of(ref("CommitRead")), next=NEXT),
     "commit": document(
-        commit=ref("CommitRead"), problems=list_of(ref("Problem")), rounds=list_of(ref("Round")), held=flag("in force now")
+        commit=ref("CommitRead"),
+        problems=list_of(ref("Problem")),
+        rounds=list_of(ref("Round")),
+        held=flag("in force now"),
     ),
     "problems": document(commit={"anyOf": [ref("CommitRead"), ref("Commit")]}, problems=list_of(ref("Problem"))),
     "kinds": document(

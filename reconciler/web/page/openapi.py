@@ -114,7 +114,10 @@ def _others() -> dict[str, Json]:
                     },
                 ],
                 "responses": {
-                    "200": {"description": "a stream", "content": {"text/event-stream": {"schema": ref("EventStream")}}},
+                    "200": {
+                        "description": "a stream",
+                        "content": {"text/event-stream": {"schema": ref("EventStream")}},
+                    },
                     "503": {"description": "too many streams", "content": {"text/plain": {}}},
                 },
             }

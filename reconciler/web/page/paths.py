@@ -117,7 +117,14 @@ PAGES = (
         summary="One resource on all its hosts.",
         params=(AFTER, LIMIT),
     ),
-    Page(path="/reports", ask="reports", template="reports.html", section="Reports", title="Reports", summary="The reports."),
+    Page(
+        path="/reports",
+        ask="reports",
+        template="reports.html",
+        section="Reports",
+        title="Reports",
+        summary="The reports.",
+    ),
     Page(
         path="/reports/{report}",
         ask="report",

@@ -14,7 +14,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -124,11 +131,23 @@ class Site:
                 answer = await self.ask(page.ask, {**args, last: args[last].removesuffix(".json")})
             if json_wanted:
                 return Json5(answer)
+            if (
+                page.ask == "hosts"
+                and args.keys() == {"find"}
+                and any(row["host"] == args["find"] for row in answer["hosts"])
+            ):
+                return RedirectResponse(f"/hosts/{words.segment(args['find'])}", status_code=303)
             title = page.title or (args[page.names[-1]] if page.names else "")
             if page.ask == "commit":
                 title = title[:7]
             return await self.html(
-                page.template, request, answer, section=page.section, title=title, args=args, json_here=suffixed(request)
+                page.template,
+                request,
+                answer,
+                section=page.section,
+                title=title,
+                args=args,
+                json_here=suffixed(request),
             )
 
         return handle
@@ -212,7 +231,9 @@ class Site:
 
     async def broken(self, request: Request) -> Response:
         problem = Problem(
-            code="bug", message="trueup has a fault: this page could not be made", hint="its log says where; please report it"
+            code="bug",
+            message="trueup has a fault: this page could not be made",
+            hint="its log says where; please report it",
         )
         return await self.sorry(request, 500, [problem])
 
@@ -221,7 +242,12 @@ class Site:
             return Json5({"format": 1, "problems": [problem.json() for problem in problems]}, status)
         try:
             return await self.html(
-                "sorry.html", request, {"problems": [p.json() for p in problems]}, status, title="Not here", json_here=""
+                "sorry.html",
+                request,
+                {"problems": [p.json() for p in problems]},
+                status,
+                title="Not here",
+                json_here="",
             )
         except Exception:
             # Even the head of the page can't be made (the state is unreadable): plain words are better than nothing.

@@ -7,7 +7,7 @@
   const line = $("#live"), pause = $("#pause"), say = $("#say"), news = $("#news");
   const order = JSON.parse($("#words").content.textContent);   // [[word, sign], …], worst first
   const sign = Object.fromEntries(order);
-  let stream = null, last = "", paused = false, state = "", spoken = 0, stale = new Set(), retry = 0;
+  let stream = null, leave = null, opening = false, last = "", paused = false, state = "", spoken = 0, stale = new Set(), retry = 0;
 
   function tell(next, text) {                                    // only when the connection changes its state
     if (!line || next === state) return;
@@ -65,11 +65,34 @@
     }
   }
 
-  function open() {
-    if (stream || paused || document.hidden || !line) return;
+  // A browser has six connections to a host, and a stream holds one: with four at most, every tab goes on answering.
+  async function place() {
+    if (!navigator.locks) return () => {};
+    for (const n of [1, 2, 3, 4]) {
+      const free = await new Promise((got) => navigator.locks.request(`live-${n}`, { ifAvailable: true },
+        (lock) => (lock ? new Promise((release) => got(release)) : got(null))));
+      if (free) return free;
+    }
+    return null;
+  }
+
+  const wanted = () => line && !stream && !paused && !document.hidden;
+  async function open() {
+    if (!wanted() || opening) return;
+    opening = true;
+    const free = await place();
+    opening = false;
+    if (!free) {
+      tell("full", `not live, this is as of ${clock()}: four other tabs are`);
+      setTimeout(open, 10000);
+      return;
+    }
+    if (!wanted()) return free();
+    leave = free;
     const hosts = all("[data-host]").map((row) => row.dataset.host).slice(0, 60);
     const ask = new URLSearchParams([...hosts.map((host) => ["host", host]), ...(last ? [["since", last]] : [])]);
     stream = new EventSource(`/events?${ask}`);
+    stream.onopen = () => tell("live", `live since ${clock()}`);
     stream.addEventListener("fleet", (event) => {
       last = event.lastEventId;
       retry = 0;
@@ -86,9 +109,14 @@
     };
   }
 
-  function close() { if (stream) stream.close(); stream = null; }
+  function close() {
+    if (stream) stream.close();
+    if (leave) leave();
+    stream = leave = null;
+  }
 
   if (line) {
+    $("#reload").hidden = true;
     pause.hidden = false;
     pause.addEventListener("click", () => {
       paused = !paused;
