@@ -39,6 +39,8 @@ class Conflicts:
         for item in self.items:
             self._by_ref.setdefault(item.entry.ref, []).append(item)
         self._hosts = {id(item): frozenset(item.spread.hosts) for item in self.items}
+        self._faulty: set[int] = set()
+        """Items on which a kind's code failed: nothing is remembered of them, so that it is told again."""
         self._keys()
         self._claims()
         self._dangling()
@@ -75,6 +77,15 @@ class Conflicts:
 
     def _claimed(self, item: Item) -> Mapping[Claim, frozenset[str]]:
         """What an item claims, and on which hosts."""
+        known: Mapping[Claim, frozenset[str]] | None = item.facts.get("claims")
+        if known is not None:
+            return known
+        claims = self._claims_of(item)
+        if id(item) not in self._faulty:
+            item.facts["claims"] = claims
+        return claims
+
+    def _claims_of(self, item: Item) -> Mapping[Claim, frozenset[str]]:
         kind, name, spread = self.kinds[item.entry.kind], item.entry.name, item.spread
         if spread.same is not None:
             return dict.fromkeys(self._asked(item, kind.claims, name, spread.same.spec), self._hosts[id(item)])
@@ -97,6 +108,7 @@ class Conflicts:
 
     def _failed(self, item: Item, step: str, error: Exception) -> None:
         """A failure of a kind's code is a problem, not the end of the reading. What could not be resolved may well make it fail."""
+        self._faulty.add(id(item))
         if item.whole:
             self._say("kind-failed", f"{item.entry.kind} could not be judged ({step}: {type(error).__name__}: {error})", item,
                       item.entry.doc.at(["kind"]), "report this with the manifest; it is a fault of trueup")  # fmt: skip
@@ -180,33 +192,48 @@ class Conflicts:
     def _access(self) -> None:
         ways = _ways_in(self.inventory.hosts)
         for item in self.items:
-            kind = self.kinds[item.entry.kind]
-            tried: set[tuple[object, int]] = set()
-            for host in item.spread.hosts:
-                meaning = item.spread.meaning(host)
-                # Hosts with one way in get one answer for one meaning: ask once.
-                if meaning.own_access or (ways[host], id(meaning)) in tried:
-                    continue
-                tried.add((ways[host], id(meaning)))
-                try:
-                    cut = kind.protects(item.entry.name, meaning.spec, self.inventory.hosts[host])
-                except Exception as error:
-                    self._failed(item, "protects", error)
-                    break
-                if cut:
-                    self._say("own-access", f"this could cut trueup's own way in to {host}: {cut}", item, _protected(item),
-                              f"leave it out, or give the reason in the annotation {schema.OWN_ACCESS}; the plan then asks for an approval")  # fmt: skip
-                    break
+            here = [ways[host] for host in item.spread.hosts]
+            known = item.facts.get("access")
+            found = known[1] if known is not None and known[0] == here else self._cut(item, ways)
+            if id(item) not in self._faulty:
+                item.facts["access"] = (here, found)
+            if found:
+                host, cut = found
+                self._say("own-access", f"this could cut trueup's own way in to {host}: {cut}", item, _protected(item),
+                          f"leave it out, or give the reason in the annotation {schema.OWN_ACCESS}; the plan then asks for an approval")  # fmt: skip
+
+    def _cut(self, item: Item, ways: Mapping[str, tuple[object, ...]]) -> tuple[str, str] | None:
+        """The first host to which the item would cut the way in, and what it would cut."""
+        kind, spread = self.kinds[item.entry.kind], item.spread
+        tried: set[tuple[object, int]] = set()
+        for host in spread.hosts:
+            meaning = spread.meaning(host)
+            # Hosts with one way in get one answer for one meaning: ask once.
+            if meaning.own_access or (ways[host], id(meaning)) in tried:
+                continue
+            tried.add((ways[host], id(meaning)))
+            try:
+                cut = kind.protects(item.entry.name, meaning.spec, self.inventory.hosts[host])
+            except Exception as error:
+                self._failed(item, "protects", error)
+                return None
+            if cut:
+                return host, cut
+        return None
 
     def _say(self, code: str, message: str, item: Item, mark: Mark, hint: str, label: str = "") -> None:
         self.problems.append(problem(code, message, path=item.entry.doc.path, mark=mark, hint=hint, label=label))
 
 
 def _ways_in(hosts: Mapping[str, Host]) -> dict[str, tuple[object, ...]]:
-    """What of each host decides how trueup comes in: `Kind.protects` may look at nothing else of it."""
-    return {
-        name: (host.user, host.become, host.become_user, host.port, host.proxy_jump) for name, host in hosts.items()
-    }
+    """What of each host decides how trueup comes in: `Kind.protects` may look at nothing else of it. Equal ways are one
+    object, so that ten thousand of them compare at once."""
+    one: dict[tuple[object, ...], tuple[object, ...]] = {}
+    ways = {}
+    for name, host in hosts.items():
+        way = (host.user, host.become, host.become_user, host.port, host.proxy_jump)
+        ways[name] = one.setdefault(way, way)
+    return ways
 
 
 def _holding(item: Item, value: str) -> Mark:

@@ -13,7 +13,7 @@ from ..ports import Files
 from . import documents, inventory, schema, validate
 from .conflicts import Conflicts
 from .loaded import with_loaded
-from .resolve import Resolver, Seal
+from .resolve import Cache, Resolver, Seal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +41,9 @@ def read(
     cache["judges"] = judges
     found = documents.gather(files, judges, cache.setdefault("files", {}))
     hosts = inventory.build(found, files.commit)
-    resolver = Resolver(files=files, kinds=kinds, inventory=hosts, seal=seal, cache=cache.setdefault("specs", {}))
+    resolver = Resolver(
+        files=files, kinds=kinds, inventory=hosts, seal=seal, cache=cache.setdefault("resolved", Cache())
+    )
     items = resolver.all([entry for entry in found.entries if entry.kind not in schema.INVENTORY])
     broken = frozenset([lost.ref for lost in found.broken] + [item.entry.ref for item in items if not item.whole])
     for lost in found.broken:

@@ -5,9 +5,9 @@ A manifest without templates and secrets means the same everywhere and is resolv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..core.kind import Finding, Kind, Kinds, Unresolved
 from ..core.model import Host, Json, Manifest, Meaning, Ref, Source, Spread, State, canonical, digest
@@ -19,6 +19,7 @@ from .codes import CODES, problem
 from .documents import Broken, Entry
 from .inventory import Inventory, counted, nobody, select
 from .reader import Document, Field
+from .selector import parse
 
 Seal: TypeAlias = Callable[[str, str], str]
 
@@ -31,22 +32,44 @@ class Item:
     spread: Spread
     own: State
     """The kind's own fields, as the manifest says them."""
+    facts: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was found out about this spread, for as long as it stays the same (conflicts.py)."""
     whole: bool = True
     """False when it could not be resolved: its spread then has the manifest's own words, to find what else is wrong with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Kept:
-    """What a manifest came to at an earlier reading, and what that rested on."""
+class _Resolved:
+    """A spec as it came out on one host (or on all), and the files that it rests on."""
 
     files: Mapping[str, str]
     """Paths that it asked for → blob ids, empty for one that wasn't there."""
     spec: State | None
+    digest: str
     failure: Problem | None
 
 
-Cache: TypeAlias = MutableMapping[tuple[str, str, int, str], _Kept]
-"""By path, blob id, index of the document and digest of what a template sees (empty without one)."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Known:
+    """What a manifest came to at an earlier reading, and all that it rests on but its own text."""
+
+    item: Item
+    problems: tuple[Problem, ...]
+    hosts: tuple[str, ...]
+    on_drift: str
+    contexts: tuple[str, ...]
+    """Digests of what templates saw, host by host; empty where nothing differs by host."""
+    files: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Cache:
+    """What resolving remembers from one reading to the next; what was not used is forgotten."""
+
+    items: dict[tuple[str, str, int], _Known] = field(default_factory=dict)
+    """By path, blob id and index of the document."""
+    specs: dict[tuple[str, str, int, str], _Resolved] = field(default_factory=dict)
+    """And digest of what a template sees, empty without one."""
 
 
 @dataclass(kw_only=True)
@@ -59,7 +82,9 @@ class Resolver:
     seal: Seal | None
     cache: Cache
     problems: list[Problem] = field(default_factory=list)
-    _used: dict[tuple[str, str, int, str], _Kept] = field(default_factory=dict)
+    _next: Cache = field(default_factory=Cache)
+    _secret: bool = False
+    """Whether the manifest at hand has secrets: those are sealed at each reading, so that the sealer knows them."""
     _contexts: dict[str, tuple[str, State]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -67,16 +92,44 @@ class Resolver:
 
     def all(self, entries: Iterable[Entry]) -> list[Item]:
         """Every manifest, in the order of `entries`; what could not be resolved is not `whole`, and a problem."""
-        items = [self._one(entry) for entry in entries]
-        self.cache.clear()
-        self.cache.update(self._used)
+        items = [self._known(entry) or self._one(entry) for entry in entries]
+        self.cache.items, self.cache.specs = self._next.items, self._next.specs
         return items
 
     # ---- one manifest
 
+    def _known(self, entry: Entry) -> Item | None:
+        """The item of an earlier reading, when nothing has changed that it rests on."""
+        key = (entry.doc.path, entry.blob, entry.index)
+        known = self.cache.items.get(key)
+        if known is None or known.on_drift != self.inventory.policy.on_drift:
+            return None
+        spread = known.item.spread
+        if self.inventory.pick(parse(spread.manifest.selector)) != known.hosts or not self._same_files(known.files):
+            return None
+        if known.contexts and self._contexts_of(known.hosts) != known.contexts:
+            return None
+        self._next.items[key] = known
+        for context in dict.fromkeys(known.contexts) or ("",):
+            if resolved := self.cache.specs.get((*key, context)):
+                self._next.specs[*key, context] = resolved
+        self.problems += known.problems
+        source = replace(spread.manifest.source, commit=self.files.commit.id)
+        return replace(
+            known.item, entry=entry, spread=replace(spread, manifest=replace(spread.manifest, source=source))
+        )
+
+    def _same_files(self, files: Mapping[str, str]) -> bool:
+        paths = self.files.paths()
+        return all(paths.get(path, "") == blob for path, blob in files.items())
+
+    def _contexts_of(self, hosts: Iterable[str]) -> tuple[str, ...]:
+        return tuple(self._context(host)[0] for host in hosts)
+
     def _one(self, entry: Entry) -> Item:
         kind, doc, spec = self.kinds[entry.kind], entry.doc, entry.spec
         before = len(self.problems)
+        self._secret = False
         chosen = select(doc, ("spec", "hosts"), self.problems)
         frame = Meaning(
             spec={},
@@ -105,7 +158,28 @@ class Resolver:
         )
         same, each = found or (replace(frame, spec=own), {})
         spread = Spread(manifest=manifest, hosts=hosts, same=same, each=each)
-        return Item(entry=entry, own=own, spread=spread, whole=found is not None)
+        item = Item(entry=entry, own=own, spread=spread, whole=found is not None)
+        if hosts and not self._secret:
+            self._remember(item, tuple(self.problems[before:]))
+        return item
+
+    def _remember(self, item: Item, problems: tuple[Problem, ...]) -> None:
+        entry, hosts = item.entry, item.spread.hosts
+        key = (entry.doc.path, entry.blob, entry.index)
+        alike = (*key, "") in self._next.specs
+        contexts = () if alike else self._contexts_of(hosts)
+        files: dict[str, str] = {}
+        for context in dict.fromkeys(contexts) or ("",):
+            if resolved := self._next.specs.get((*key, context)):
+                files |= resolved.files
+        self._next.items[key] = _Known(
+            item=item,
+            problems=problems,
+            hosts=hosts,
+            on_drift=self.inventory.policy.on_drift,
+            contexts=contexts,
+            files=files,
+        )
 
     def glance(self, broken: Broken) -> None:
         """What can be said of a document that its schema refuses: its selector and its references."""
@@ -165,73 +239,67 @@ class Resolver:
             self.problems.append(self._failed(error, entry, "per_host"))
             return None
         failures: dict[Problem, list[str]] = {}
-        specs: dict[str, State] = {}
-        if differs:
-            for host in hosts:
-                kept = self._resolved(entry, kind, own, self.inventory.hosts[host])
-                if kept.failure is not None:
-                    failures.setdefault(kept.failure, []).append(host)
-                elif kept.spec is not None:
-                    specs[host] = kept.spec
-        else:
-            kept = self._resolved(entry, kind, own, None)
-            if kept.failure is not None:
-                failures[kept.failure] = []
-            elif kept.spec is not None:
-                specs = {"": kept.spec}
+        found: dict[str, _Resolved] = {}
+        for host in hosts if differs else ("",):
+            resolved = self._resolved(entry, kind, own, self.inventory.hosts[host] if differs else None)
+            if resolved.failure is not None:
+                failures.setdefault(resolved.failure, []).append(host)
+            found[host] = resolved
         for failure, failed in failures.items():
             # On how many hosts it fails is only worth saying when there are hosts on which it does not.
-            some = f", on {counted(failed)}" if 0 < len(failed) < len(hosts) else ""
+            some = f", on {counted(failed)}" if len(failed) < len(found) else ""
             self.problems.append(replace(failure, message=failure.message + some))
-        if failures:
-            return None
-        return self._meanings(entry, kind, specs, hosts, frame)
+        return None if failures else self._meanings(kind, found, hosts, frame)
 
     def _meanings(
-        self, entry: Entry, kind: Kind, specs: Mapping[str, State], hosts: tuple[str, ...], frame: Meaning
-    ) -> tuple[Meaning | None, Mapping[str, Meaning]] | None:
-        shared = specs.get("")
-        if shared is not None:
-            secret = kind.secrets(shared)
-            if not secret:
-                return _meaning(frame, shared), {}
-            if not hosts or not self._sealed_once(hosts[0], shared, secret):
-                return _meaning(frame, {**shared, **{name: {"sealed": ""} for name in secret}}), {}
-            return None, {host: _meaning(frame, self._seal(host, shared, secret)) for host in hosts}
+        self, kind: Kind, found: Mapping[str, _Resolved], hosts: tuple[str, ...], frame: Meaning
+    ) -> tuple[Meaning | None, Mapping[str, Meaning]]:
         each: dict[str, Meaning] = {}
-        by_text: dict[str, Meaning] = {}
-        for host, spec in specs.items():
+        by_digest: dict[str, Meaning] = {}
+        for host, resolved in found.items():
+            spec = resolved.spec or {}
             secret = kind.secrets(spec)
             if secret:
-                each[host] = _meaning(frame, self._seal(host, spec, secret))
+                self._secret = True
+                for one in (host,) if host else hosts:
+                    sealed = self._seal(one, spec, secret)
+                    each[one] = by_digest.get(text := digest(sealed)) or by_digest.setdefault(
+                        text, replace(frame, spec=sealed, digest=text)
+                    )
+                if not host and not hosts:
+                    unsealed = {**spec, **{name: {"sealed": ""} for name in secret}}
+                    return replace(frame, spec=unsealed, digest=digest(unsealed)), {}
                 continue
-            text = canonical(spec)
-            each[host] = by_text.get(text) or by_text.setdefault(text, _meaning(frame, spec))
-        distinct = {id(meaning) for meaning in each.values()}
-        if len(distinct) == 1 and len(each) == len(hosts):
-            return next(iter(each.values())), {}
+            meaning = by_digest.get(resolved.digest)
+            if meaning is None:
+                meaning = by_digest[resolved.digest] = replace(frame, spec=spec, digest=resolved.digest)
+            if not host:
+                return meaning, {}
+            each[host] = meaning
+        if len(by_digest) == 1:
+            return next(iter(by_digest.values())), {}
         return None, each
 
-    def _resolved(self, entry: Entry, kind: Kind, own: State, host: Host | None) -> _Kept:
+    def _resolved(self, entry: Entry, kind: Kind, own: State, host: Host | None) -> _Resolved:
         context = self._context(host.name)[0] if host else ""
         key = (entry.doc.path, entry.blob, entry.index, context)
-        kept = self.cache.get(key) or self._used.get(key)
-        paths = self.files.paths()
-        if kept is None or any(paths.get(path, "") != blob for path, blob in kept.files.items()):
-            kept = self._resolve(entry, kind, own, host)
-        self._used[key] = kept
-        return kept
+        found = self._next.specs.get(key) or self.cache.specs.get(key)
+        if found is None or not self._same_files(found.files):
+            found = self._resolve(entry, kind, own, host)
+        self._next.specs[key] = found
+        return found
 
-    def _resolve(self, entry: Entry, kind: Kind, own: State, host: Host | None) -> _Kept:
+    def _resolve(self, entry: Entry, kind: Kind, own: State, host: Host | None) -> _Resolved:
         ask = Ask(self._library, entry, host)
+        spec: State | None = None
+        failure: Problem | None = None
         try:
-            spec: State | None = kind.normal(entry.name, kind.resolve(entry.name, own, ask))
-            failure = None
+            spec = kind.normal(entry.name, kind.resolve(entry.name, own, ask))
         except Unresolved as unresolved:
-            spec, failure = None, ask.failure or self._told(unresolved.finding, entry, kind)
+            failure = ask.failure or self._told(unresolved.finding, entry, kind)
         except Exception as error:
-            spec, failure = None, self._failed(error, entry, "resolve")
-        return _Kept(files=ask.files, spec=spec, failure=failure)
+            failure = self._failed(error, entry, "resolve")
+        return _Resolved(files=ask.files, spec=spec, digest=digest(spec) if spec is not None else "", failure=failure)
 
     def _context(self, host: str) -> tuple[str, State]:
         """A digest of all that a template can see on a host, and its variables; worked out once a host."""
@@ -244,10 +312,6 @@ class Resolver:
         return found
 
     # ---- secrets
-
-    def _sealed_once(self, host: str, spec: State, secret: tuple[str, ...]) -> bool:
-        """Whether there is a key to seal with: without one, every host's meaning is the same."""
-        return self.seal is not None and bool(self.seal(host, _secret_text(spec[secret[0]])))
 
     def _seal(self, host: str, spec: State, secret: tuple[str, ...]) -> State:
         seal = self.seal
@@ -265,10 +329,6 @@ class Resolver:
     def _failed(self, error: Exception, entry: Entry, step: str) -> Problem:
         return problem("kind-failed", f"{entry.kind} could not be judged ({step}: {type(error).__name__}: {error})", path=entry.doc.path,
                        mark=entry.doc.at(["kind"]), hint="report this with the manifest; it is a fault of trueup")  # fmt: skip
-
-
-def _meaning(frame: Meaning, spec: State) -> Meaning:
-    return replace(frame, spec=spec, digest=digest(spec))
 
 
 def _texts(value: Json) -> bool:

@@ -42,7 +42,9 @@ def large(variable: str = "one") -> dict[str, str | bytes]:
             for n in range(100)
         )
     for number in range(50):
-        spec = f"path: /srv/f{number}\n" + ("template: true\ncontent: '{{ vars.v }} {{ host }}'\n" if number < 10 else "content: x\n")
+        spec = f"path: /srv/f{number}\n" + (
+            "template: true\ncontent: '{{ vars.v }} {{ host }}'\n" if number < 10 else "content: x\n"
+        )
         files[f"m/{number}.yaml"] = manifest("File", f"f-{number}", spec)
     return files
 

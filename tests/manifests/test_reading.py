@@ -183,6 +183,34 @@ def test_a_push_costs_what_it_changed(kinds: Kinds) -> None:
     assert desired(read(fleet(text), kinds)).spreads == before.spreads, "as without a cache"
 
 
+def test_what_a_cache_holds_follows_hosts_labels_drift_and_commit(kinds: Kinds) -> None:
+    cache: dict[str, Any] = {}
+    text = {"a.yaml": manifest("File", "motd", "path: /etc/motd\ntemplate: true\ncontent: '{{ labels.role }}'\n"),
+            "b.yaml": manifest("Group", "g", "gid: 7000\n", hosts="role=web"),
+            "c.yaml": manifest("File", "s", "path: /etc/s\ncontent: hush\nsensitive: true\n")}  # fmt: skip
+    sealed: list[str] = []
+
+    def seal(host: str, value: str) -> str:
+        sealed.append(host)
+        return f"{host}:{value}"
+
+    edits = {
+        "as it was": {},
+        "a label moves": {"hosts.yaml": HOSTS.replace("web-2\n  labels: {role: web}", "web-2\n  labels: {role: db}")},
+        "onDrift": {"trueup.yaml": FLEET + "  onDrift: report\n"},
+        "a host goes": {"hosts.yaml": HOSTS.split("---\n")[0]},
+        "a login changes": {"hosts.yaml": HOSTS + "spec: {user: deploy, become: true}\n"},
+        "and back": {},
+    }
+    for number, (why, edit) in enumerate(edits.items()):
+        files = fleet({**text, **edit})
+        files.commit = replace(files.commit, id=f"{number}" * 10)
+        sealed.clear()
+        cached = read(files, kinds, seal, cache=cache)
+        assert sealed, "secrets are sealed at every reading, so that the sealer can open them"
+        assert cached == read(files, kinds, seal), why
+
+
 def test_the_cache_keeps_problems_too(kinds: Kinds) -> None:
     cache: dict[str, Any] = {}
     files = {"a.yaml": manifest("File", "x", "path: /etc/x\nsource: files/x\n"), "b.yaml": "a: b: c\n"}
@@ -250,10 +278,12 @@ def test_claims_of_any_space_are_seen(odd: tuple[Odd, Kinds]) -> None:
 def test_a_fault_of_a_kind_is_a_problem_at_its_manifest(odd: tuple[Odd, Kinds], method: str) -> None:
     kind, kinds = odd
     kind.failing = method
-    reading = read(fleet({"a.yaml": manifest("Odd", "one", "")}), kinds)
-    assert [f"{found.place} {found.code}" for found in reading.problems] == ["a.yaml:2:7 kind-failed"]
-    assert method in reading.problems[0].message
-    assert "boom" in reading.problems[0].message
+    cache: dict[str, Any] = {}
+    for _ in ("first", "from the cache"):
+        reading = read(fleet({"a.yaml": manifest("Odd", "one", "")}), kinds, cache=cache)
+        assert [f"{found.place} {found.code}" for found in reading.problems] == ["a.yaml:2:7 kind-failed"]
+        assert method in reading.problems[0].message
+        assert "boom" in reading.problems[0].message
 
 
 def test_a_file_that_goes_away_is_a_problem(kinds: Kinds) -> None:
