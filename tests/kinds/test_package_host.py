@@ -143,9 +143,8 @@ STEPS: list[tuple[str, dict[str, Any] | None, str]] = [
     ("hello-lab", {"version": "1.0-1"}, ""),
     ("hello-lab", {"version": "2.0-1"}, ""),
     ("hello-lab", {"version": "1.0-1"}, ""),
-    ("hello-lab", {"version": "2.*"}, ""),
     ("both", {"names": ["hello-lab", "hello-more"]}, ""),
-    ("hello-more", {"state": "absent"}, ""),
+    ("both", {"names": ["hello-lab", "hello-more"], "state": "absent"}, ""),
     ("hello-lab", None, "purge"),
 ]
 

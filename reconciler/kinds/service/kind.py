@@ -143,7 +143,8 @@ class Service(Kind):
         return "reload"
 
     def plain_tasks(self, op: Op) -> tuple[dict[str, Json], ...]:
-        args: dict[str, Json] = {"name": op.args["name"]}
+        # The generic module asks the host which init runs it; the facts that `use: auto` goes by only guess from /sbin/init.
+        args: dict[str, Json] = {"name": op.args["name"], "use": "service"}
         if "running" in op.args:
             args["state"] = "started" if op.args["running"] else "stopped"
         elif "refresh" in op.args:
