@@ -269,5 +269,6 @@ def _of(kind: str, where: Field) -> str:
 
 
 def _explain(kind: str, where: Field) -> str:
-    names = [str(part) for part in where if isinstance(part, str) and part != "spec"]
+    """The command that tells more: of the field, or of the kind for what lies outside its spec."""
+    names = [str(part) for part in where[1:] if isinstance(part, str)] if where[:1] == ("spec",) else []
     return "trueup explain " + ".".join([kind, *names])
