@@ -5,8 +5,8 @@
     act     for each wave: a trip, then the gate; what was read and owned is written down as each host ends
     tell    as it goes
 
-`trueup plan`, the PR check and the hooks call `look` and stop there: a dry run is not a mode. The daemon and
-`trueup apply` call `reconcile`. What decides is in core/; what touches the world is behind ports.py, in `world`.
+`trueup plan`, the PR check and the hooks `look` and stop there: a dry run is not a mode. The daemon and `trueup apply`
+`reconcile`. What decides is in core/; what touches the world is behind ports.py, in `world`.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def act(world: World, seen: Look) -> None:
     round_id = world.store.open_round(plan, world.now())
     outcome = "done"
     for number, hosts in enumerate(waves, 1):
-        world.tell.say("wave", number=number, of=len(waves), hosts=len(hosts), round=round_id, plan=plan.id)
+        world.tell.say("wave", number=number, of=len(waves), hosts=len(hosts), plan=plan.id, commit=plan.commit.id)
         reports = trip(world, desired, plan, hosts, round_id)
         if world.stopping or visits.wave_failed(world.max_failed(desired, number, len(waves)), len(hosts), reports):
             outcome = "stopping" if world.stopping else f"wave {number} failed"

@@ -113,6 +113,18 @@ class Bus:
                 self._subscriptions.append(subscription)
             return subscription
 
+    def first(self, event: str, **facts: Any) -> int | None:
+        """The id of the first kept event of this name with these facts; None when there is none any more."""
+        with self._lock:
+            return next(
+                (
+                    kept["id"]
+                    for kept in self._recent
+                    if kept["event"] == event and all(kept.get(name) == value for name, value in facts.items())
+                ),
+                None,
+            )
+
     def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call `listener` with each event, in the publisher's thread: it must be quick (`call_soon_threadsafe`).
         Gives what ends it."""

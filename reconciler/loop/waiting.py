@@ -48,9 +48,10 @@ def wait(
     """Events until the verdict on `rev` (the tip when empty), `limit` seconds at most. Raises Refused when the commit
     is unknown or not on the branch."""
     end = time.monotonic() + limit
-    with bus.subscribe(size=1024) as events:
-        commit = repo.resolve(rev)
-        _on_branch(repo, commit)
+    commit = repo.resolve(rev)
+    _on_branch(repo, commit)
+    begun = bus.first("wave", commit=commit)  # a quick roll-out has begun before anybody could ask
+    with bus.subscribe(size=1024, after=begun - 1 if begun is not None else None) as events:
         said = time.monotonic()
         while True:
             event = events.get(0)

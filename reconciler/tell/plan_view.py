@@ -69,7 +69,7 @@ def groups(kinds: Kinds, plan: Plan) -> tuple[Group, ...]:
     return tuple(sorted(made, key=_weight))
 
 
-MANY = 3
+MANY = 2
 """Variants of one change up to which each is a group of its own."""
 
 

@@ -84,7 +84,7 @@ def group_lines(kinds: Kinds, made: Plan, most: int = 40) -> Iterator[str]:
     for group in grouped[:most]:
         where = group.hosts[0] if len(group.hosts) == 1 else plural(len(group.hosts), "host")
         what = f"  {group.what}" if group.what else ""
-        yield from lines(f"  {SIGNS[group.first.action]} {where}  {group.ref}{what}".replace("/", " ", 0), "      ")
+        yield from lines(f"  {SIGNS[group.first.action]} {where}  {group.ref.kind} {group.ref.name}{what}", "      ")
     if len(grouped) > most:
         yield from lines(f"  and {len(grouped) - most:,} more kinds of change")
 
