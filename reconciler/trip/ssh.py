@@ -137,11 +137,17 @@ def control_path(settings: Settings, host: Host) -> Path:
 
 
 def control_folder(settings: Settings) -> Path:
-    """Where the sockets are; made 0700. In the runtime folder, or a short one of our own where that path is too long."""
+    """Where the sockets are; made 0700. In the runtime folder, or one of our own where that can't be
+    made or its path is too long."""
     folder = settings.run_dir / "ssh"
+    short = Path(tempfile.gettempdir()) / f"trueup-{os.getuid()}-{digest(str(settings.run_dir))[:8]}"
     if len(os.fsencode(folder)) + 18 + 18 > LONGEST_SOCKET:
-        folder = Path(tempfile.gettempdir()) / f"trueup-{os.getuid()}-{digest(str(settings.run_dir))[:8]}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = short
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except PermissionError:  # somebody who is not root tries trueup out
+        folder = short
+        folder.mkdir(mode=0o700, exist_ok=True)
     state = folder.lstat()
     if state.st_uid != os.getuid() or state.st_mode & 0o077:
         raise BadAddress(f"{folder} belongs to somebody else, or others may enter it")

@@ -222,7 +222,7 @@ TABLE = (
         code="reborn",
         why="it is another machine than before: {detail}",
         who="whoever runs the host",
-        next_step="if it was meant: trueup forget {host} --local, then trueup observe",
+        next_step="if it was replaced on purpose, give its Host another name in Git: that one starts afresh",
     ),
     Row(
         code="leased",
@@ -267,7 +267,7 @@ TABLE = (
         code="secret",
         why="what belongs into its visit can't be had: {detail}",
         who="the administrator of this controller",
-        next_step="trueup secrets check",
+        next_step="is fleetKeyFile the one that sealed it, and does its source still give it?",
     ),
     Row(
         code="runner",
