@@ -9,6 +9,7 @@ forget     a host leaves the fleet          host/      what runs on a host      
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -73,3 +74,5 @@ class AnsibleTrip:
                 ["ssh", "-F", "/dev/null", "-o", f"ControlPath={socket}", "-O", "exit", "any"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10,
             )  # fmt: skip
+        with contextlib.suppress(OSError):  # somebody else's connection may have come meanwhile
+            folder.rmdir()

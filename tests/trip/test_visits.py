@@ -7,6 +7,7 @@ import json
 import pytest
 
 from reconciler.core.model import Absent, Origin, Present, Result
+from reconciler.trip import ssh
 
 pytestmark = pytest.mark.hosts
 
@@ -128,3 +129,11 @@ def test_what_leaves_git_leaves_the_host(fleet):
         assert not host.exists("/etc/leaving.conf")
         own = json.loads(host.read("/var/lib/trueup/test.json"))["owned"]
         assert "/etc/leaving.conf" not in {entry["name"] for entry in own}
+
+
+def test_closing_leaves_no_connection_and_no_folder(fleet):
+    fleet.observe(PEOPLE)
+    folder = ssh.control_folder(fleet.settings)
+    assert len(list(folder.iterdir())) == len(fleet.lab)
+    fleet.trip.close()
+    assert not folder.exists()
