@@ -13,7 +13,7 @@ TREES = "/etc /srv /home /root /usr/local/bin /usr/local/sbin /var/spool/cron"
 VOLATILE = (
     # Written by what merely happens on a host, not by what is set on it.
     "/etc/ld.so.cache", "/etc/mtab", "/etc/.pwd.lock", "/etc/resolv.conf", "/etc/passwd-", "/etc/shadow-", "/etc/group-",
-    "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/hostname", "/etc/hosts", "/etc/machine-id", "/etc/ssh", "/root/.ansible",
+    "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/hostname", "/etc/hosts", "/etc/machine-id", "/etc/ssh", "/root/.ssh", "*/.ansible",
 )  # fmt: skip
 
 SCAN = r"""
@@ -41,6 +41,13 @@ class Raw:
     enabled: tuple[str, ...]
     """Links that enable units and init scripts."""
 
+    def differs(self, other: Raw) -> list[str]:
+        """The facts that only one of the two has, theirs with `+` in front, ours with `-`."""
+        mine, theirs = set(self.text().splitlines()), set(other.text().splitlines())
+        return sorted(
+            [f"- {line}" for line in mine - theirs] + [f"+ {line}" for line in theirs - mine], key=lambda x: x[2:]
+        )
+
     def text(self) -> str:
         """All of it, one fact a line, for comparing."""
         lines = [f"{path} {what}" for path, what in sorted(self.files.items())]
@@ -51,7 +58,7 @@ class Raw:
 
 def read(host: LabHost) -> Raw:
     """Read a host as root, not over ssh."""
-    prune = " -o ".join(f"-path {path}" for path in VOLATILE)
+    prune = " -o ".join(f"-path '{path}'" for path in VOLATILE)
     trees = TREES
     done = host.run(SCAN % (trees, prune, trees, prune), timeout=120)
     stats, sums, passwd, shadow, group, packages, enabled = done.stdout.split("===\n")

@@ -22,10 +22,7 @@ def fill(fleet: Fleet, public: str) -> None:
 
 def changed(fleet: Fleet) -> None:
     fleet.remove("link.yaml")
-    fleet.write(
-        "groups.yaml",
-        EVERYTHING["groups.yaml"] + "---\nkind: Group\nmetadata: {name: late}\nspec: {hosts: all, gid: 2005}\n",
-    )
+    fleet.write("late.yaml", "kind: Group\nmetadata: {name: late}\nspec: {hosts: all, gid: 2005}\n")
     fleet.write("job.yaml", EVERYTHING["job.yaml"].replace("15 4", "20 5"))
     fleet.land()
 
@@ -38,17 +35,17 @@ def test_batch_plain_and_playbook(make_fleet: Callable[..., Fleet], ssh_key: tup
     fleets[1].apply()
     fleets[2].trueup("observe")
     playbook(fleets[2], tmp_path)
-    first = [raw.read(fleet.hosts[0]).text() for fleet in fleets]
-    assert "ada" in first[0]
-    assert first[1] == first[0]
-    assert first[2] == first[0]
+    batch, plain, alone = (raw.read(fleet.hosts[0]) for fleet in fleets)
+    assert "/home/ada/.ssh/authorized_keys" in batch.files
+    assert batch.differs(plain) == []
+    assert batch.differs(alone) == []
     for fleet in fleets:
         changed(fleet)
     fleets[0].apply()
     fleets[1].apply()
-    second = [raw.read(fleet.hosts[0]).text() for fleet in fleets[:2]]
-    assert "current" not in second[0] and "late" in second[0]
-    assert second[1] == second[0]
+    batch, plain = (raw.read(fleet.hosts[0]) for fleet in fleets[:2])
+    assert "/srv/app/current" not in batch.files and any(line.startswith("late:") for line in batch.group)
+    assert batch.differs(plain) == []
 
 
 def playbook(fleet: Fleet, folder: Path) -> None:

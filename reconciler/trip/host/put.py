@@ -295,7 +295,8 @@ def _link(folder: int, name: str, args: Dict[str, Any]) -> bool:
     part = _part(name)
     os.symlink(target, part, dir_fd=folder)
     try:
-        if (uid, gid) != (os.geteuid(), os.getegid()):
+        made = os.stat(part, dir_fd=folder, follow_symlinks=False)  # a setgid folder gives it its own group
+        if (uid, gid) != (made.st_uid, made.st_gid):
             os.chown(part, uid, gid, dir_fd=folder, follow_symlinks=False)
         os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
