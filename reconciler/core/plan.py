@@ -36,6 +36,9 @@ from .model import (
     reading_json,
 )
 
+LOADED = "loaded"
+"""The field that says what a resource last loaded of what it refers to (`Kind.digests_of`)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlanInput:
@@ -88,7 +91,8 @@ def plan(given: PlanInput) -> Plan:
                 release.append(key)
             case None:
                 pass
-    decided.extend(_triggered(given, decided, never))
+    decided, waiting_for = _loading(given, decided, left, never)
+    left.extend(waiting_for)
     dealt = wave.waves(given.desired.policy, decided, len(given.desired.hosts), given.matches)
     changes = _arranged(given.kinds, decided, dealt)
     counted = guard.Counted(by_kind=given.owned_by_kind, by_host=given.owned_by_host)
@@ -133,31 +137,62 @@ def _set_aside(given: PlanInput, change: Change, waiting: Mapping[tuple[Key, str
     return None
 
 
-def _triggered(given: PlanInput, decided: list[Change], never: frozenset[str]) -> list[Change]:
-    """Changes of resources that must load again what another change of this plan renews, in place of any they had."""
+def _loading(
+    given: PlanInput, decided: list[Change], left: list[Left], never: frozenset[str]
+) -> tuple[list[Change], list[Left]]:
+    """`decided`, with the resources that must load again what another change of this plan renews, and without those
+    that would only load what is left alone: a service is not restarted for a file that isn't there yet."""
+    aside = {item.key: item for item in left}
     by_key = {change.key: change for change in decided}
+    by_key.update({change.key: change for change in _triggered(given, by_key, aside, never)})
+    waiting: list[Left] = []
+    for key, change in list(by_key.items()):
+        loaded = next((item for item in change.fields if item.path == LOADED), None)
+        if loaded is None or change.action is not Action.UPDATE:
+            continue
+        known: Mapping[str, Json] = loaded.before or {}
+        stale = [name for name, now in sorted(loaded.after.items()) if known.get(name, now) != now]
+        held = [name for name in stale if Key(key.host, *_split(name)) in aside]
+        if not held or held != stale:
+            continue
+        others = tuple(item for item in change.fields if item.path != LOADED)
+        if others:
+            by_key[key] = replace(change, fields=others)
+        else:
+            del by_key[key]
+            why = f"waits for {', '.join(held)}, which is left alone"
+            kind_of = aside[Key(key.host, *_split(held[0]))].kind_of
+            waiting.append(Left(key=key, why=why, kind_of=kind_of, source=change.source))
+    return list(by_key.values()), waiting
+
+
+def _triggered(
+    given: PlanInput, by_key: Mapping[Key, Change], aside: Mapping[Key, Left], never: frozenset[str]
+) -> list[Change]:
+    """Changes of resources that must load again what another change of this plan renews, in place of any they had."""
     found: list[Change] = []
     for row in given.rows:
         if row.desired is None or row.key.host in never or not isinstance(row.seen, Present):
             continue
-        wanted: State = row.desired.spec.get("loaded") or {}
+        wanted: State = row.desired.spec.get(LOADED) or {}
         renewed = {
             name: by_key[Key(row.key.host, *_split(name))]
             for name in sorted(wanted)
             if Key(row.key.host, *_split(name)) in by_key
         }
-        if not renewed:
+        if not renewed or LOADED not in diff.compared(given.kinds[row.key.kind], row.desired.meaning):
             continue
-        had: Mapping[str, Json] = row.seen.state.get("loaded") or {}
+        had: Mapping[str, Json] = row.seen.state.get(LOADED) or {}
         # What was never recorded counts as loaded: only what is renewed is named as stale.
         before = {name: "" if name in renewed else had.get(name, wanted[name]) for name in sorted(wanted)}
-        loaded = FieldChange(path="loaded", before=before, after=dict(wanted))
+        loaded = FieldChange(path=LOADED, before=before, after=dict(wanted))
         mine = by_key.get(row.key)
         if mine is not None and mine.action in (Action.CREATE, Action.UPDATE):
-            others = tuple(change for change in mine.fields if change.path != "loaded")
-            decided.remove(mine)
+            others = tuple(change for change in mine.fields if change.path != LOADED)
             found.append(replace(mine, fields=(*others, loaded)))
-        elif mine is None and _set_aside_key(given, row) is None:
+        elif mine is None and (row.key not in aside or aside[row.key].kind_of == "report"):
+            if _set_aside_key(given, row) is not None:
+                continue
             cause = next(iter(renewed.values()))
             found.append(
                 Change(
