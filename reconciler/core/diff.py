@@ -30,6 +30,7 @@ from .model import (
     Action,
     Change,
     FieldChange,
+    Json,
     Key,
     Left,
     Meaning,
@@ -87,10 +88,16 @@ def fields(kind: Kind, want: Meaning, seen: Observation) -> tuple[FieldChange, .
                 return (FieldChange(path="state", before="present", after="absent"),)
             state = kind.whole(state)
             return tuple(
-                FieldChange(path=name, before=state.get(name), after=want.spec[name])
+                FieldChange(path=name, before=_hidden(state.get(name), want.spec[name]), after=want.spec[name])
                 for name in compared(kind, want)
                 if name not in state or not kind.same(name, want.spec[name], state[name])
             )
+
+
+def _hidden(before: Json, after: Json) -> Json:
+    """What was read in plain before Git called it a secret is not shown a last time."""
+    sealed = isinstance(after, Mapping) and "sealed" in after
+    return UNCHECKED if sealed and before is not None and not isinstance(before, Mapping) else before
 
 
 @dataclass(frozen=True, slots=True)
