@@ -15,14 +15,11 @@ from reconciler.core.model import Op
 PROJECT = Path(__file__).resolve().parents[2]
 KINDS = PROJECT / "reconciler" / "kinds"
 
-RUN_OP = "import json, sys\nargs = json.loads(sys.argv[1])\n{source}\nprint(json.dumps(run(args)))\n"
-
 
 def run_op(host: LabHost, kind: str, args: Mapping[str, Any], timeout: float = 120) -> dict[str, Any]:
     """Run kinds/KIND/op.py on the host, by the Python that is there, isolated (-I)."""
     source = (KINDS / kind / "op.py").read_text("utf-8")
-    program = "__name__ = 'op'\n" + source + "\nimport json, sys\nprint(json.dumps(run(json.loads(sys.argv[1]))))\n"
-    host.write("/run/op.py", program.replace("__name__ = 'op'\n", ""))
+    host.write("/run/op.py", source + "\nimport json, sys\nprint(json.dumps(run(json.loads(sys.argv[1]))))\n")
     done = host.run(f"python3 -I /run/op.py '{json.dumps(args)}'", timeout=timeout)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
