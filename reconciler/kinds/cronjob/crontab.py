@@ -1,6 +1,6 @@
 """The text of a job's file in /etc/cron.d, in the form that crontab(5) gives for files with a user field.
 
-The probe reads the same form back into fields. What cron does to a line was tried on Debian 12 (cron 3.0pl1-162):
+The probe reads the same form back into fields. What cron does to a line was tried on Debian 12 and 13 (cron 3.0pl1):
 in a command `\\%` becomes `%` and `\\\\` becomes `\\`, a bare `%` ends the command; a value of an environment
 line may stand in quotes of either sort, which have no escape, and blanks at its end are dropped all the same; a command
 longer than 998 bytes loses the whole entry.
