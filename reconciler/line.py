@@ -39,7 +39,8 @@ def reconcile(world: World, hosts: Sequence[str] = ()) -> Look:
         finish(world)
         newest = look(world, world.newest())
         force = in_force(world, newest)
-        if force.desired is not None and observe(world, force.desired, world.due(force.desired, hosts)):
+        asked = (*hosts, *unknown_on(force))
+        if force.desired is not None and observe(world, force.desired, world.due(force.desired, asked)):
             newest = look(world, newest.commit.id)
             force = in_force(world, newest)
         act(world, force)
@@ -65,6 +66,14 @@ def in_force(world: World, newest: Look) -> Look:
         world.tell.say("stopped", commit=newest.commit.id, plan=newest.plan.id)
         return look(world, held)
     return newest
+
+
+def unknown_on(seen: Look) -> tuple[str, ...]:
+    """Hosts that answer and hold a declared thing that is unknown, as one that is new in Git: it leads to an observation."""
+    if seen.plan is None:
+        return ()
+    unknown = {left.key.host for left in seen.plan.left if left.kind_of == "unknown"}
+    return tuple(sorted(unknown - seen.plan.unreachable.keys()))
 
 
 def observe(world: World, desired: Desired, hosts: Sequence[str]) -> bool:
