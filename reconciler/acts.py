@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from . import line
 from .core.codec import decode, encode
-from .core.model import Approval, Desired, GuardHit, Json, Pause, Plan
+from .core.model import Approval, Desired, GuardHit, HostPast, Json, Pause, Plan
 from .core.problem import Problem, Refused
 from .manifests import selector
 from .tell.plan_json import rfc3339
@@ -160,8 +160,43 @@ def forget(world: World, args: Args) -> dict[str, Json]:
     """What trueup made on `host`, and with `yes`: remove it and the host's own file."""
     from .trip import forget as leaving
 
+    host = str(args["host"])
     with world.turn:
-        return leaving.forget(world, str(args["host"]), bool(args.get("yes")))
+        answer = leaving.forget(world, host, bool(args.get("yes")))
+        if answer["done"]:
+            world.store.forget(host, world.now())
+    return answer
+
+
+def reborn(world: World, args: Args) -> dict[str, Json]:
+    """`host` is another machine now, on purpose: with `yes` nothing is owned there any more, and its key is pinned anew.
+
+    What the old machine had is not removed anywhere; the next look starts from nothing.
+    """
+    host, yes = str(args["host"]), bool(args.get("yes"))
+    with world.turn:
+        desired = line.look(world, world.newest()).desired
+        assert desired is not None
+        if host not in desired.hosts:
+            raise Refused(
+                Problem(code="no-host", message=f"there is no host {host}", hint="trueup status --all lists them")
+            )
+        owned = len(world.store.owned_on([host]).get(host, ()))
+        trouble = world.store.past_of_hosts().get(host, HostPast()).trouble
+        pins = 0
+        if yes:
+            world.store.forget(host, world.now())
+            pins = world.trip.unpin(host)
+    committed = bool(desired.hosts[host].host_keys)
+    return {
+        "format": 1,
+        "host": host,
+        "owned": owned,
+        "trouble": trouble,
+        "pins": pins,
+        "committed": committed,
+        "done": yes,
+    }
 
 
 ACTS: Mapping[str, Act] = {
@@ -171,6 +206,7 @@ ACTS: Mapping[str, Act] = {
     "pause": pause,
     "resume": resume,
     "forget": forget,
+    "reborn": reborn,
 }
 
 __all__ = ["ACTS", "Act", "Any", "Args"]

@@ -39,7 +39,7 @@ def reconcile(world: World, hosts: Sequence[str] = ()) -> Look:
         finish(world)
         newest = look(world, world.newest())
         force = in_force(world, newest)
-        asked = (*hosts, *unknown_on(force))
+        asked = (*hosts, *(force.plan.unknown_hosts if force.plan else ()))
         if force.desired is not None and observe(world, force.desired, world.due(force.desired, asked)):
             newest = look(world, newest.commit.id)
             force = in_force(world, newest)
@@ -68,19 +68,10 @@ def in_force(world: World, newest: Look) -> Look:
     return newest
 
 
-def unknown_on(seen: Look) -> tuple[str, ...]:
-    """Hosts that answer and hold a declared thing that is unknown, as one that is new in Git: it leads to an observation."""
-    if seen.plan is None:
-        return ()
-    unknown = {left.key.host for left in seen.plan.left if left.kind_of == "unknown"}
-    return tuple(sorted(unknown - seen.plan.unreachable.keys()))
-
-
 def observe(world: World, desired: Desired, hosts: Sequence[str]) -> bool:
     """Read these hosts, change nothing; True when there were any."""
     if hosts:
-        made = world.visits(desired, hosts)
-        world.trip.go(made, lambda report: world.keep(desired, report), world.progress)
+        world.trip.go(world.visits(desired, hosts), lambda report: world.keep(desired, report), world.progress)
     return bool(hosts)
 
 
@@ -96,7 +87,7 @@ def act(world: World, seen: Look) -> None:
     round_id = world.store.open_round(plan, world.now())
     outcome = "done"
     for number, hosts in enumerate(waves, 1):
-        world.tell.say("wave", number=number, of=len(waves), hosts=len(hosts), plan=plan.id, commit=plan.commit.id)
+        world.say_wave(number, len(waves), hosts, plan)
         reports = trip(world, desired, plan, hosts, round_id)
         if world.stopping or visits.wave_failed(world.max_failed(desired, number, len(waves)), len(hosts), reports):
             outcome = "stopping" if world.stopping else f"wave {number} failed"

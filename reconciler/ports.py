@@ -74,6 +74,14 @@ class Trip(Protocol):
         Never raises for what happens on a host."""
         ...
 
+    def unpin(self, host: str) -> int:
+        """Forget the key that was pinned for `host` at a first visit; how many there were."""
+        ...
+
+    def close(self) -> None:
+        """End the connections that were kept for the next visit."""
+        ...
+
 
 class Past(Protocol):
     """What a plan needs to know of the past, gathered in one go."""
@@ -148,6 +156,18 @@ class Store(Protocol):
     ) -> None:
         """Remember that `commit` was read: refused with its errors, waiting as Stopped when it does not `runs`
         (a guard stops its plan), else held from now on."""
+        ...
+
+    def machines(self) -> Mapping[str, str]:
+        """Host → machine-id, where it is known."""
+        ...
+
+    def rename(self, before: str, after: str) -> bool:
+        """The memory of host `before` follows it to the name `after`; False when that can't be."""
+        ...
+
+    def forget(self, host: str, now: float) -> None:
+        """Nothing is owned on `host` any more and nothing is known of it; its history stays."""
         ...
 
     def approve(self, approval: Approval) -> None:

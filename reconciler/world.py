@@ -11,7 +11,7 @@ from typing import Any
 from . import manifests
 from .core import select, visits
 from .core.kind import Kinds
-from .core.model import Desired, HostPast, Json, Pause, Plan, Report, Visit
+from .core.model import Desired, HostPast, Json, Pause, Plan, Report, Trouble, Visit
 from .core.plan import PlanInput
 from .core.plan import plan as make_plan
 from .core.problem import Problem, Refused
@@ -202,6 +202,7 @@ class World:
 
     def keep(self, desired: Desired, report: Report, plan: Plan | None = None, round_id: str = "") -> None:
         """Write down what one visit brought back: readings, outcomes, and what is owned since."""
+        report = self._identified(desired, report)
         self.store.took(report, desired, self.now())
         if plan is not None:
             mine = [change for change in plan.changes if change.key.host == report.host]
@@ -216,10 +217,42 @@ class World:
             outcomes={result.value: count for result, count in _counted(report).items()},
         )
 
+    def _identified(self, desired: Desired, report: Report) -> Report:
+        """A machine has one name. Under a second one it is a trouble, until its manifest says what it was called."""
+        if not report.machine_id:
+            return report
+        others = [
+            name
+            for name, machine in self.store.machines().items()
+            if machine == report.machine_id and name != report.host
+        ]
+        if not others:
+            return report
+        previous = desired.hosts[report.host].previous_name
+        if others == [previous] and previous not in desired.hosts and self.store.rename(previous, report.host):
+            return report
+        return Report(
+            host=report.host,
+            trouble=Trouble(
+                code="renamed",
+                why=f"it is the machine that is known as {', '.join(others)}",
+                next_step=f"if it was renamed, write metadata.previousName: {others[0]}; "
+                "if it is a clone, give it a machine-id of its own",
+            ),
+            started=report.started,
+            ended=report.ended,
+        )
+
+    def say_wave(self, number: int, of: int, hosts: Sequence[str], plan: Plan) -> None:
+        facts = {"plan": plan.id, "commit": plan.commit.id}
+        self.tell.say("wave", number=number, of=of, hosts=len(hosts), **facts)
+
     def progress(self, host: str, words: str) -> None:
         self.tell.say("progress", host=host, words=words)
 
     def close(self) -> None:
+        """End the kept connections to hosts, and let go of the state."""
+        self.trip.close()
         self.store.close()
 
 

@@ -60,10 +60,15 @@ def _app(only: str | None) -> Any:
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point. Every way out is one of exits.py; no traceback unless TRUEUP_DEBUG is set."""
     args = list(sys.argv[1:] if argv is None else argv)
+    sys.exit(_run(args, _asked_for(args)))
+
+
+def _asked_for(args: Sequence[str]) -> str | None:
+    """The command that is called, or whose words are completed; None when all are needed."""
     completing = "_TRUEUP_COMPLETE" in os.environ
-    first = next((arg for arg in args if not arg.startswith("-")), None)
-    only = first if first in command_names() and not completing else None
-    sys.exit(_run(args, only))
+    words = os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()[1:] if completing else args
+    first = next((word for word in words if not word.startswith("-")), None)
+    return first if first in command_names() else None
 
 
 def _run(args: list[str], only: str | None) -> int:

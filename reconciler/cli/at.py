@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from . import exits
+from . import _complete, exits
 from ._show import Color, ColorOption, Format, FormatOption, as_json, key, manner
 
 _AGO = re.compile(r"(\d+)\s*(s|m|min|h|d|w)(?:\s+ago)?")
@@ -17,7 +17,7 @@ _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
 def at(
     time: Annotated[str, typer.Argument(help='When: "2026-11-24T14:02", "14:02" of today, "2h ago", "yesterday".')],
-    host: Annotated[str, typer.Argument(help="The host.")],
+    host: Annotated[str, typer.Argument(help="The host.", autocompletion=_complete.hosts)],
     resource: Annotated[str, typer.Argument(help="Only this KIND or KIND/NAME.")] = "",
     after: Annotated[str, typer.Option(help="Go on after this place, as the answer before said.")] = "",
     format: FormatOption = Format.text,

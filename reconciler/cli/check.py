@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import exits
+from . import _complete, exits
 
 
 class Format(str, Enum):
@@ -20,7 +20,10 @@ class Format(str, Enum):
 
 def check(
     repo: Annotated[str, typer.Argument(help="A folder, a checkout or a bare repository.")] = ".",
-    rev: Annotated[str, typer.Option(help="A revision, in place of the folder as it lies there.")] = "",
+    rev: Annotated[
+        str,
+        typer.Option(help="A revision, in place of the folder as it lies there.", autocompletion=_complete.revisions),
+    ] = "",
     format: Annotated[
         Format, typer.Option(help="text for people, json for programs, github for annotations.")
     ] = Format.text,

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from . import exits
+from . import _complete, exits
 from ._show import Color, ColorOption, Format, FormatOption, as_json, key, manner
 
 
 def diff(
-    host: Annotated[str, typer.Argument(help="The host.")],
+    host: Annotated[str, typer.Argument(help="The host.", autocompletion=_complete.hosts)],
     resource: Annotated[str, typer.Argument(help="Only this KIND or KIND/NAME.")] = "",
     full: Annotated[bool, typer.Option("--full", help="No cap on diffs.")] = False,
     format: FormatOption = Format.text,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from . import exits
+from . import _complete, exits
 
 
 class Format(str, Enum):
@@ -17,7 +17,9 @@ class Format(str, Enum):
 
 
 def doctor(
-    host: Annotated[str, typer.Argument(help="Look at the way to this host, too.")] = "",
+    host: Annotated[
+        str, typer.Argument(help="Look at the way to this host, too.", autocompletion=_complete.hosts)
+    ] = "",
     repo: Annotated[str, typer.Option(help="The fleet's repository, if it isn't the configured one.")] = "",
     format: Annotated[Format, typer.Option(help="How to print it.")] = Format.text,
 ) -> None:

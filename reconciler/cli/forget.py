@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from . import exits
+from . import _complete, exits
 
 
 def forget(
-    host: Annotated[str, typer.Argument(help="The host's name.")],
+    host: Annotated[str, typer.Argument(help="The host's name.", autocompletion=_complete.hosts)],
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, only shown.")] = False,
 ) -> int:
     """Remove what trueup made on a host, and the file that it keeps there.

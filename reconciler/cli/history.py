@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from . import exits
+from . import _complete, exits
 from ._show import Color, ColorOption, Format, FormatOption, as_json, key, manner
 
 
 def history(
     resource: Annotated[str, typer.Argument(help="Only this KIND/NAME.")] = "",
-    host: Annotated[str, typer.Option(help="Only this host.")] = "",
-    kind: Annotated[str, typer.Option(help="Only this kind.")] = "",
+    host: Annotated[str, typer.Option(help="Only this host.", autocompletion=_complete.hosts)] = "",
+    kind: Annotated[str, typer.Option(help="Only this kind.", autocompletion=_complete.kinds)] = "",
     limit: Annotated[int, typer.Option(help="How many events.", min=1, max=1000)] = 50,
     after: Annotated[str, typer.Option(help="Go on after this place, as the answer before said.")] = "",
     full: Annotated[bool, typer.Option("--full", help="Each field, before and after.")] = False,

@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
-from . import exits
+from . import _complete, exits
 
 
 def host_keys(
-    host: Annotated[str, typer.Argument(help="A Host's name, or an address that no manifest has yet.")],
+    host: Annotated[
+        str,
+        typer.Argument(help="A Host's name, or an address that no manifest has yet.", autocompletion=_complete.hosts),
+    ],
     repo: Annotated[Path | None, typer.Argument(help="The fleet's repository or folder; this one by default.")] = None,
     port: Annotated[int, typer.Option("--port", help="Where sshd listens, for an address.")] = 22,
     format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import exits
+from . import _complete, exits
 
 
 class Format(str, Enum):
@@ -23,11 +23,15 @@ def plan(
     repo: Annotated[
         Path | None, typer.Argument(help="The repository or folder; here, or the daemon's, by default.")
     ] = None,
-    rev: Annotated[str, typer.Option(help="The commit to plan, as git spells revisions.")] = "",
-    base: Annotated[str, typer.Option(help="Show only what changes against this commit.")] = "",
+    rev: Annotated[
+        str, typer.Option(help="The commit to plan, as git spells revisions.", autocompletion=_complete.revisions)
+    ] = "",
+    base: Annotated[
+        str, typer.Option(help="Show only what changes against this commit.", autocompletion=_complete.revisions)
+    ] = "",
     observed: Annotated[Path | None, typer.Option(help="Observed state from this YAML file: no fleet needed.")] = None,
-    host: Annotated[str, typer.Option(help="Only this host.")] = "",
-    kind: Annotated[str, typer.Option(help="Only this kind.")] = "",
+    host: Annotated[str, typer.Option(help="Only this host.", autocompletion=_complete.hosts)] = "",
+    kind: Annotated[str, typer.Option(help="Only this kind.", autocompletion=_complete.kinds)] = "",
     format: Annotated[Format, typer.Option(help="How to print it.")] = Format.text,
     summary: Annotated[bool, typer.Option("--summary", help="Only the lines of the groups.")] = False,
     full: Annotated[bool, typer.Option("--full", help="No cap on diffs and lists.")] = False,

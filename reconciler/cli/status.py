@@ -8,12 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from . import exits
+from . import _complete, exits
 from ._show import Color, ColorOption, Format, FormatOption, as_json, manner
 
 
 def status(
-    host: Annotated[str, typer.Argument(help="One host; the whole fleet by default.")] = "",
+    host: Annotated[
+        str, typer.Argument(help="One host; the whole fleet by default.", autocompletion=_complete.hosts)
+    ] = "",
     all_: Annotated[bool, typer.Option("--all", help="Every host, Converged ones too.")] = False,
     where: Annotated[str, typer.Option(help="Only hosts that this selector picks.")] = "",
     watch: Annotated[bool, typer.Option("--watch", help="Show it again when it changes, until Ctrl-C.")] = False,

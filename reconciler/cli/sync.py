@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import exits
+from . import _complete, exits
 
 
 class Format(str, Enum):
@@ -19,7 +19,7 @@ class Format(str, Enum):
 
 def sync(
     hosts: Annotated[list[str] | None, typer.Argument(help="Which hosts, as a selector; all by default.")] = None,
-    host: Annotated[str, typer.Option(help="Only this host.")] = "",
+    host: Annotated[str, typer.Option(help="Only this host.", autocompletion=_complete.hosts)] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Wait for what comes of it, as trueup wait does.")] = False,
     format: Annotated[Format, typer.Option(help="How to print it.")] = Format.text,
 ) -> None:

@@ -530,6 +530,13 @@ class Plan:
         return sum(1 for change in self.changes if change.action is action)
 
     @property
+    def unknown_hosts(self) -> tuple[str, ...]:
+        """Hosts that answer and hold a declared thing that is unknown, as one that is new in Git: unknown leads to
+        an observation."""
+        found = {left.key.host for left in self.left if left.kind_of == "unknown"}
+        return tuple(sorted(found - self.unreachable.keys()))
+
+    @property
     def unknown(self) -> int:
         return sum(1 for left in self.left if left.kind_of == "unknown")
 

@@ -19,6 +19,7 @@ from typing import Any
 from .. import line
 from ..core.model import HostPast
 from ..core.problem import Problem, Refused
+from ..door import names
 from ..manifests import selector
 from ..repo import GitRepo
 from ..settings import Settings
@@ -74,6 +75,8 @@ class Server:
                 raise
             acted = newest.plan is not None and newest.plan.changes
             self._last = line.look(world, newest.commit.id) if acted else newest
+            if newest.desired is not None:
+                names.write(world.settings.socket, newest.desired.hosts, world.kinds.by_name)
             self._stands = standing(tip, world.store.held(), self._last, world.now())
         self._rounds += 1
         self._unsettled = self._unsettled + 1 if self._stands.outcome == "running" else 0

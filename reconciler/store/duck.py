@@ -272,11 +272,16 @@ class DuckStore:
 
     def rename(self, before: str, after: str) -> bool:
         """The host `before` is called `after` now (metadata.previousName): its memory follows the name.
-        False, and nothing is done, when `before` is not known or `after` is."""
+        False, and nothing is done, when `before` is not known, or `after` was seen as a host of its own."""
         self.flush()
-        if before not in self.names.hosts or after in self.names.hosts:
+        if before not in self.names.hosts:
             return False
         with self.db.writing() as con:
+            seen = con.execute("SELECT seen_at IS NOT NULL FROM host WHERE name = ?", [after]).fetchall()
+            if seen and seen[0][0]:
+                return False
+            # Tried under its new name, and sent nothing: there is no memory to lose.
+            con.execute("DELETE FROM host WHERE name = ?", [after])
             con.execute("UPDATE host SET name = ? WHERE name = ?", [after, before])
         self.names.forget_unsaved()
         return True

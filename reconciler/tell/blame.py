@@ -8,6 +8,7 @@ from ..core.model import Json
 from .clean import clean
 from .words import Manner, clock, short, table
 
+
 def text(answer: Mapping[str, Json], manner: Manner) -> str:
     """The answer to `blame`."""
     return manner.write(_lines(answer, manner))

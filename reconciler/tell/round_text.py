@@ -67,3 +67,18 @@ def forgotten(answer: Mapping[str, Json]) -> str:
         lines.append(f"Nothing was done. Next: trueup forget {host} --yes")
     lines += [f"✗ {clean(str(why))}" for why in answer["failed"]]
     return "\n".join(lines) + "\n"
+
+
+def reborn(answer: Mapping[str, Json]) -> str:
+    """The end of `trueup reborn`."""
+    host, owned = clean(str(answer["host"])), plural(int(answer["owned"]), "thing")
+    if not answer["done"]:
+        lines = [f"{host}: {clean(str(answer['trouble'])) or 'no trouble is known'}"]
+        lines.append(f"  {owned} of the old machine would no longer be owned; all of it would be looked at anew")
+        lines.append(f"Nothing was done. Next: trueup reborn {host} --yes")
+    else:
+        lines = [f"{host} starts afresh: {owned} forgotten, {plural(int(answer['pins']), 'pinned key')} taken out."]
+        if answer["committed"]:
+            lines.append(f"  its keys are committed: trueup host-keys {host} prints the new lines for hostKeys")
+        lines.append(f"  next: trueup sync --host {host}")
+    return "\n".join(lines) + "\n"

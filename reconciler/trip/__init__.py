@@ -63,6 +63,10 @@ class AnsibleTrip:
         )
         return found
 
+    def unpin(self, host: str) -> int:
+        """Forget the key that was pinned for `host` at a first visit; how many there were."""
+        return ssh.unpin(self.settings.known_hosts, host)
+
     def close(self) -> None:
         """End the connections that were kept for the next visit."""
         try:

@@ -115,8 +115,32 @@ class Ways:
 
 
 def strict_run(settings: Settings, known: Iterable[bool]) -> bool:
-    """The file of pins is gone although hosts are known: then nobody is pinned, until a human has looked."""
-    return not settings.known_hosts.exists() and any(known)
+    """The file of pins is gone although hosts are known: then nobody is pinned, until a human has looked.
+
+    Where no host is known yet an empty file is made, so that its loss can be told from a first start.
+    """
+    if settings.known_hosts.exists():
+        return False
+    if any(known):
+        return True
+    settings.known_hosts.parent.mkdir(parents=True, exist_ok=True)
+    settings.known_hosts.touch(mode=0o600)
+    return False
+
+
+def unpin(known_hosts: Path, name: str) -> int:
+    """Take the pins of `name` out of the file, whole or not at all; how many there were."""
+    try:
+        lines = known_hosts.read_text(encoding="utf-8", errors="surrogateescape").splitlines(keepends=True)
+    except FileNotFoundError:
+        return 0
+    kept = [line for line in lines if line.startswith(("#", "@")) or name not in line.split(" ", 1)[0].split(",")]
+    if len(kept) < len(lines):
+        part = known_hosts.with_name(f"{known_hosts.name}.part")
+        part.write_text("".join(kept), encoding="utf-8", errors="surrogateescape")
+        part.chmod(0o600)
+        part.replace(known_hosts)
+    return len(lines) - len(kept)
 
 
 def pinned(known_hosts: Path, name: str) -> bool:

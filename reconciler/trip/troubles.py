@@ -32,7 +32,7 @@ TABLE = (
         code="host-key-changed",
         why="its host key is not the one that is known; nothing was sent",
         who="whoever runs the host",
-        next_step="trueup host-keys {host}, compare on the host's console; then commit it (hostKeys) or remove the old pin",
+        next_step="trueup host-keys {host}, compare on the host's console; then commit it (hostKeys), or trueup reborn {host}",
         patterns=("REMOTE HOST IDENTIFICATION HAS CHANGED", "POSSIBLE DNS SPOOFING", "Host key .* has changed"),
     ),
     Row(
@@ -222,7 +222,13 @@ TABLE = (
         code="reborn",
         why="it is another machine than before: {detail}",
         who="whoever runs the host",
-        next_step="if it was replaced on purpose, give its Host another name in Git: that one starts afresh",
+        next_step="if it was replaced on purpose: trueup reborn {host}; nothing is owned there then, and all is looked at anew",
+    ),
+    Row(
+        code="renamed",
+        why="it is the machine that is known as {detail}",
+        who="whoever wrote its Host manifest",
+        next_step="if it was renamed, write metadata.previousName: {detail}; if it is a clone, give it a machine-id of its own",
     ),
     Row(
         code="leased",

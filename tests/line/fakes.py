@@ -138,7 +138,7 @@ class FakeStore:
             before = self.hosts.get(report.host, HostPast())
             self.hosts[report.host] = replace(before, tried_at=now, trouble=report.trouble.why, trouble_since=now)
             return
-        self.hosts[report.host] = HostPast(seen_at=now, tried_at=now)
+        self.hosts[report.host] = HostPast(seen_at=now, tried_at=now, machine_id=report.machine_id)
         for reading in report.readings:
             self.observed[reading.key] = reading.seen
 
@@ -170,6 +170,27 @@ class FakeStore:
 
     def held(self) -> str:
         return next((commit for commit, held, _ in reversed(self.commits) if held), "")
+
+    def machines(self) -> Mapping[str, str]:
+        return {name: past.machine_id for name, past in self.hosts.items() if past.machine_id}
+
+    def rename(self, before: str, after: str) -> bool:
+        if before not in self.hosts or (after in self.hosts and self.hosts[after].seen_at is not None):
+            return False
+        self.hosts[after] = self.hosts.pop(before)
+        self.observed = {replace(k, host=after) if k.host == before else k: v for k, v in self.observed.items()}
+        self.owned = {
+            replace(k, host=after) if k.host == before else k: replace(v, key=replace(k, host=after))
+            if k.host == before
+            else v
+            for k, v in self.owned.items()
+        }
+        return True
+
+    def forget(self, host: str, now: float) -> None:
+        self.hosts.pop(host, None)
+        self.observed = {key: seen for key, seen in self.observed.items() if key.host != host}
+        self.owned = {key: mine for key, mine in self.owned.items() if key.host != host}
 
     def approve(self, approval: Approval) -> None:
         self.given.append(approval)
@@ -203,6 +224,8 @@ class FakeTrip:
     away: set[str] = field(default_factory=set)
     failing: set[tuple[str, str]] = field(default_factory=set)
     kill_after: int | None = None
+    machines: dict[str, str] = field(default_factory=dict)
+    """Host → machine-id that it answers with."""
     visits: list[tuple[str, int]] = field(default_factory=list)
     """(host, number of changes) of every visit, in order."""
     done: list[Key] = field(default_factory=list)
@@ -217,6 +240,11 @@ class FakeTrip:
             if name in self.away:
                 on_report(Report(host=name, trouble=Trouble(code="timeout", why="connection timed out (10 s)")))
                 continue
+            machine = self.machines.get(name, f"id-{name}")
+            if visit.machine_id not in ("", machine):
+                trouble = Trouble(code="reborn", why="it is another machine")
+                on_report(Report(host=name, trouble=trouble, machine_id=machine))
+                continue
             outcomes = tuple(self._do(change) for change in visit.changes)
             if self.kill_after is not None:
                 self.kill_after -= 1
@@ -225,7 +253,13 @@ class FakeTrip:
             readings = tuple(
                 Reading(key=look.key, seen=self.world.get(look.key, Absent()), at=0.0) for look in visit.looks
             )
-            on_report(Report(host=name, outcomes=outcomes, readings=readings))
+            on_report(Report(host=name, outcomes=outcomes, readings=readings, machine_id=machine))
+
+    def unpin(self, host: str) -> int:
+        return 0
+
+    def close(self) -> None:
+        pass
 
     def _do(self, change: Json) -> Outcome:
         if (change.key.host, change.key.name) in self.failing:

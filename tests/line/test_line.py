@@ -269,3 +269,36 @@ def test_what_is_right_already_becomes_owned_without_a_visit(bench: Bench) -> No
     line.reconcile(bench.world)
     assert bench.motd_on("web-1") == "hello", "what was found is released, not removed"
     assert bench.store.owned == {}
+
+
+def test_a_machine_under_two_names_is_sent_nothing_until_the_manifest_says_so(bench: Bench) -> None:
+    bench.repo.push(repo_of())
+    line.reconcile(bench.world)
+    renamed = host("web-9").replace("name: web-9", "name: web-9")
+    bench.trip.machines["web-9"] = "id-web-1"
+    bench.repo.push(repo_of(("hosts/web-1.yaml", ""), ("hosts/web-9.yaml", renamed)))
+    line.reconcile(bench.world)
+    assert bench.store.hosts["web-9"].trouble == "it is the machine that is known as web-1"
+    assert ("web-9", 1) not in bench.trip.visits
+    said = renamed.replace("name: web-9\n", "name: web-9\n  previousName: web-1\n")
+    bench.repo.push(repo_of(("hosts/web-1.yaml", ""), ("hosts/web-9.yaml", said)))
+    bench.clock[0] += 61
+    line.reconcile(bench.world)
+    assert bench.store.hosts["web-9"].trouble == ""
+    assert Key("web-9", "File", "/etc/motd") in bench.store.owned
+
+
+def test_a_reborn_host_is_sent_nothing_until_it_is_accepted(bench: Bench) -> None:
+    bench.repo.push(repo_of())
+    line.reconcile(bench.world)
+    bench.trip.machines["web-1"] = "another"
+    bench.trip.world[Key("web-1", "File", "/etc/motd")] = Absent()
+    bench.clock[0] += 601
+    line.reconcile(bench.world)
+    assert bench.motd_on("web-1") == ""
+    assert acts.reborn(bench.world, {"host": "web-1"})["owned"] == 1
+    assert acts.reborn(bench.world, {"host": "web-1", "yes": True})["done"]
+    line.reconcile(bench.world)
+    assert bench.motd_on("web-1") == "hello"
+    with pytest.raises(Refused):
+        acts.reborn(bench.world, {"host": "nobody"})

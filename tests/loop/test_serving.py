@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.kind import Kinds
 from reconciler.core.model import Commit, Desired, Host, HostPast, Plan
 from reconciler.core.problem import Refused
 from reconciler.line import Look
@@ -55,6 +56,7 @@ class FakeWorld:
         self.settings = settings
         self.turn = threading.RLock()
         self.store = FakeStore()
+        self.kinds = Kinds(by_name={})
         self.stopping = False
         self.now = time.time
         self.desired = Desired(hosts={name: Host(name=name) for name in ("db-1", "web-1")})

@@ -22,6 +22,7 @@ from reconciler.core.model import (
     Plan,
     Present,
     Reason,
+    Report,
     Result,
     Trouble,
     Unknown,
@@ -179,6 +180,8 @@ def test_a_host_that_was_reborn_owns_nothing_and_is_unknown(store: DuckStore) ->
 
 def test_a_renamed_host_keeps_its_memory(store: DuckStore) -> None:
     take(store, MINE)
+    away = Report(host="www-1", trouble=Trouble(code="renamed", why="it is the machine that is known as web-1"))
+    store.took(away, replace(NOTHING, hosts={"www-1": Host(name="www-1")}), NOW)
     assert store.rename("web-1", "www-1") and not store.rename("web-1", "www-2")
     renamed = replace(NOTHING, hosts={"www-1": Host(name="www-1")})
     assert store.past(renamed).rows[0].key == Key("www-1", "Lamp", "hall")
