@@ -57,6 +57,32 @@ def remove_groups(lab: str) -> int:
     return count
 
 
+def daemons(folder: Path) -> list[int]:
+    """The `trueup serve` processes whose repository lies in `folder`. A person's editor on a file of it is none."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes()
+            if str(folder).encode() in words and b"\0serve\0" in words:
+                found.append(int(process.name))
+    return [pid for pid in found if started(pid)]
+
+
+def remove_with_daemons(folder: Path, grace: float = 5) -> None:
+    """Remove a folder that a killed owner's daemon may still write to: it gets `grace` seconds to end by itself."""
+    begin = time.monotonic()
+    while time.monotonic() < begin + grace + 10:
+        shutil.rmtree(folder, ignore_errors=True)
+        left = daemons(folder)
+        if not left and not folder.exists():
+            return
+        if time.monotonic() > begin + grace:
+            for pid in left:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
 def clear(folder: Path) -> list[str]:
     """Kill the hosts of the lab, remove its bridge and its folder. Gives what was removed, in words. Never raises for
     what is gone already."""
@@ -80,7 +106,7 @@ def clear(folder: Path) -> list[str]:
         subprocess.run(["ip", "link", "delete", bridge], check=False, capture_output=True, timeout=20)
         gone.append(f"bridge {bridge}")
     for also in book.get("also", []):
-        shutil.rmtree(also, ignore_errors=True)
+        remove_with_daemons(Path(also))
     if folder.exists():
         shutil.rmtree(folder, ignore_errors=True)
         gone.append(str(folder))

@@ -31,6 +31,7 @@ def make_fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
             hosts = stack.enter_context(lab.up(wanted))
             # Unix sockets have names of at most 107 bytes, and pytest's folders are deep.
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trueup-e2e-")))
+            hosts.also_remove(folder)
             fleet = Fleet(
                 hosts=hosts,
                 folder=folder,

@@ -14,6 +14,7 @@ import pytest
 
 import lab
 from lab import Lab, LabError, Spec
+from lab.traces import gone, left_of
 
 pytestmark = pytest.mark.hosts
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,29 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 def hosts() -> Iterator[Lab]:
     with lab.up([Spec(), Spec(name="two", port=2222, user="deploy", sudo="password", password="s3cret")]) as up:
         yield up
-
-
-def left_of(name: str) -> list[str]:
-    """What of a lab is still on the machine: links, folder, control groups, mounts, processes."""
-    left = [link.name for link in Path("/sys/class/net").glob(f"tul{name}*")]
-    left += [str(path) for path in Path("/run/trueup-lab").glob(name)]
-    left += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/trueup-lab-{name}-*")]
-    left += [line for line in Path("/proc/mounts").read_text().splitlines() if f"/trueup-lab/{name}" in line]
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if f"/trueup-lab/{name}".encode() in words:
-            left.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-    return left
-
-
-def gone(name: str, limit: float = 15) -> list[str]:
-    end = time.monotonic() + limit
-    while (left := left_of(name)) and time.monotonic() < end:
-        time.sleep(0.05)
-    return left
 
 
 def test_ssh_as_root_and_as_another_user_on_another_port(hosts: Lab) -> None:
