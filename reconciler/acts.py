@@ -36,11 +36,19 @@ def plan(world: World, args: Args) -> dict[str, Json]:
     return {"format": 1, "plan": encode(seen.plan)}
 
 
+def accept(world: World, args: Args) -> dict[str, Json]:
+    """Record a human's yes to the guards `accept` of the plan `plan`, as it was shown."""
+    guards = [str(guard) for guard in args["accept"]]
+    with world.turn:
+        _accept(world, str(args["plan"]), guards, str(args.get("who", "")))
+    return {"format": 1, "plan": str(args["plan"]), "accepted": guards}
+
+
 def apply(world: World, args: Args) -> dict[str, Json]:
     """Accept guards of a plan, if asked; then walk the line once."""
     with world.turn:
         if args.get("accept"):
-            accept(world, str(args["plan"]), [str(guard) for guard in args["accept"]], str(args.get("who", "")))
+            accept(world, args)
         before = line.reconcile(world)
         after = line.look(world, before.commit.id)
     return {"format": 1, "commit": before.commit.id, **_outcome(before.plan, after.plan)}
@@ -67,7 +75,7 @@ def _outcome(before: Plan | None, after: Plan | None) -> dict[str, Json]:
     }
 
 
-def accept(world: World, plan_id: str, rules: list[str], who: str) -> None:
+def _accept(world: World, plan_id: str, rules: list[str], who: str) -> None:
     """Record a human's yes to guards of the newest plan. Raises Refused when it is not the plan that was shown."""
     seen = line.look(world, world.newest())
     assert seen.plan is not None
@@ -201,6 +209,7 @@ def reborn(world: World, args: Args) -> dict[str, Json]:
 
 ACTS: Mapping[str, Act] = {
     "plan": plan,
+    "accept": accept,
     "apply": apply,
     "observe": observe,
     "pause": pause,

@@ -51,9 +51,7 @@ def reconcile(world: World, hosts: Sequence[str] = ()) -> Look:
 def look(world: World, rev: str) -> Look:
     """What `rev` would do now. Changes nothing, asks no host."""
     files, reading = world.read(rev)
-    if reading.desired is None:
-        return Look(commit=files.commit, problems=reading.problems)
-    plan = world.plan(reading.desired)
+    plan = world.plan(reading.desired) if reading.desired is not None else None
     return Look(commit=files.commit, problems=reading.problems, desired=reading.desired, plan=plan)
 
 
@@ -71,6 +69,7 @@ def in_force(world: World, newest: Look) -> Look:
 def observe(world: World, desired: Desired, hosts: Sequence[str]) -> bool:
     """Read these hosts, change nothing; True when there were any."""
     if hosts:
+        world.tell.say("looking", hosts=len(hosts))
         world.trip.go(world.visits(desired, hosts), lambda report: world.keep(desired, report), world.progress)
     return bool(hosts)
 

@@ -8,6 +8,8 @@ import typer
 
 from . import exits
 
+CODES = {"converged": exits.OK, "nothing": exits.OK, "stopped": exits.STOPPED, "running": exits.CHANGES}
+
 
 def apply(
     plan: Annotated[
@@ -16,11 +18,12 @@ def apply(
     accept: Annotated[
         list[str] | None, typer.Option(help="The guard to accept for this plan; may be repeated.")
     ] = None,
-    limit: Annotated[float, typer.Option(help="Seconds to wait for the end.")] = 900.0,
+    limit: Annotated[float, typer.Option(help="Seconds to follow the daemon at most.")] = 900.0,
 ) -> int:
     """Carry out what the newest valid commit wants, or accept a guard's stop.
 
-    An acceptance is bound to the plan, its commit and what was shown; it can't wave another plan through.
+    A running daemon does it, and is followed; without one it is done here. An acceptance is bound to the plan, its
+    commit and what was shown; it can't wave another plan through.
 
     Examples:
 
@@ -31,12 +34,23 @@ def apply(
     from .. import door
     from ..settings import load
     from ..tell import round_text
+    from ..tell.progress import progress
 
     settings = load()
     if accept and not plan:
         raise typer.BadParameter("--accept needs the id of the plan that was shown")
-    answer = door.ask(settings, "apply", {"plan": plan, "accept": list(accept or ()), "limit": limit})
+    asked = {"plan": plan, "accept": list(accept or ())}
+    if door.running(settings):
+        from .wait import follow
+
+        if accept:
+            door.ask(settings, "accept", asked)
+        begun = door.ask(settings, "sync")
+        return follow("", limit, as_json=False, after=int(begun["round"]))
+    told = progress()
+    try:
+        answer = door.ask(settings, "apply", asked, told)
+    finally:
+        told.close()
     print(round_text.applied(answer), end="")
-    return {"converged": exits.OK, "stopped": exits.STOPPED, "running": exits.CHANGES, "nothing": exits.OK}.get(
-        answer["outcome"], exits.ERROR
-    )
+    return CODES.get(answer["outcome"], exits.ERROR)

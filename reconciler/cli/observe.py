@@ -23,7 +23,12 @@ def observe(
     from .. import door
     from ..settings import load
     from ..tell import round_text
+    from ..tell.progress import progress
 
-    answer = door.ask(load(), "observe", {"selector": " or ".join(hosts or ["all"])})
+    told = progress()
+    try:
+        answer = door.ask(load(), "observe", {"selector": " or ".join(hosts or ["all"])}, told)
+    finally:
+        told.close()
     print(round_text.observed(answer), end="")
     return exits.OK if not answer["troubles"] else exits.ERROR

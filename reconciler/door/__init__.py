@@ -17,14 +17,18 @@ from ..settings import Settings
 from . import client, wire
 
 if TYPE_CHECKING:
+    from ..ports import Tell
     from ..world import World
     from .server import Door
 
 Args = Mapping[str, Json]
 
 
-def ask(settings: Settings, name: str, args: Args | None = None) -> dict[str, Json]:
-    """The answer to `name`, from the daemon if one runs, else from the state file itself. Raises Refused."""
+def ask(settings: Settings, name: str, args: Args | None = None, tell: Tell | None = None) -> dict[str, Json]:
+    """The answer to `name`, from the daemon if one runs, else from the state file itself. Raises Refused.
+
+    `tell` hears how it goes where no daemon runs; what a daemon does is followed by its streams.
+    """
     connection = client.connect(settings.socket)
     if connection is not None:
         return client.ask(connection, name, args or {})
@@ -36,7 +40,7 @@ def ask(settings: Settings, name: str, args: Args | None = None) -> dict[str, Js
         raise wire.refused(
             "no-daemon", f"`{name}` can only be asked of a running daemon; none answers on {settings.socket}"
         )
-    world = World.open(settings)
+    world = World.open(settings, tell)
     try:
         return dict(ASKS[name](world, {**(args or {}), "who": user_name(os.getuid())}))
     finally:

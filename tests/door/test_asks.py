@@ -53,7 +53,7 @@ def test_a_daemon_and_the_file_itself_give_the_same_answer(
     opened = door.serve(small, asks={"sync": lambda args: {"format": 1}})  # type: ignore[arg-type]
     served = door.ask(small.settings, name, ARGS.get(name, {}))
     opened.close()
-    monkeypatch.setattr(world.World, "open", classmethod(lambda cls, settings: small))
+    monkeypatch.setattr(world.World, "open", classmethod(lambda cls, settings, tell=None: small))
     alone = door.ask(small.settings, name, ARGS.get(name, {}))
     assert small.closed, "who opened the file lets go of it"
     assert served == json.loads(json.dumps(alone))

@@ -78,6 +78,7 @@ class Renderer:
         }
         self.env.filters.update(filters)
         self.env.tests["long"] = words.is_long
+        self.env.tests["moment"] = words.is_moment
         self.env.globals.update(
             order=words.ORDER,
             order_json=json.dumps(words.ORDER, ensure_ascii=False),

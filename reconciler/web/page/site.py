@@ -28,6 +28,7 @@ from starlette.staticfiles import StaticFiles
 from ...core.model import Json
 from ...core.problem import Problem, Refused
 from ...door.asks import LOOKS
+from ...door.looking import store_of
 from ...world import World
 from . import openapi, questions, words
 from .fragments import Fragments
@@ -39,12 +40,16 @@ from .render import STATIC, Renderer
 LOG = logging.getLogger("trueup.page")
 
 Handler = Callable[[Request], Awaitable[Response]]
+Asked = tuple[str, tuple[tuple[str, str], ...]]
+"""A question and its arguments."""
 Ask = Callable[[Any, Mapping[str, Json]], Mapping[str, Json]]
 
 ASKER_ERRS = frozenset({"selector", "door-bad-argument", "not-one-commit"})
 """Codes of door/ that say the question itself is wrong."""
 LONGEST = 1000
 """Characters of one argument; a longer one is refused before anything is asked."""
+KEPT = 16
+"""Answers of the present second that are kept: tabs and readers that ask the same get the same."""
 BRIEF_FOR = 1.0
 """Seconds for which the counts in the tab's title may be reused on pages that are not about them."""
 STREAM_HOSTS = 100
@@ -99,6 +104,7 @@ class Site:
         self.asks: Mapping[str, Ask] = {**LOOKS, **questions.OWN}
         self.renderer = Renderer(Fragments())
         self.hub = Hub(look=self.moment)
+        self._kept: dict[Asked, tuple[tuple[int, int, int], Mapping[str, Json]]] = {}
         self._brief: tuple[float, Mapping[str, Json]] | None = None
 
     def routes(self) -> list[Route]:
@@ -111,8 +117,19 @@ class Site:
                 made.append(Route(f"{page.path}.json", self.safe(self.handler(page, as_json=True)), methods=["GET"]))
         return made
 
-    async def ask(self, name: str, args: Mapping[str, Json]) -> Mapping[str, Json]:
-        return await run_in_threadpool(self.asks[name], self.world, args)
+    async def ask(self, name: str, args: Mapping[str, str]) -> Mapping[str, Json]:
+        """The answer, worked out anew unless the same was asked in this second and nothing was written since."""
+        key = (name, tuple(sorted(args.items())))
+        moment = (store_of(self.world).db.generation, int(self.world.now()), int(time.monotonic()))
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] == moment:
+            return kept[1]
+        answer = await run_in_threadpool(self.asks[name], self.world, args)
+        self._kept.pop(key, None)
+        self._kept[key] = (moment, answer)
+        while len(self._kept) > KEPT:
+            self._kept.pop(next(iter(self._kept)))
+        return answer
 
     # ---------------------------------------------------------------- pages
 

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-from ...core.model import Json, Verdict
+from ...core.model import Json
 from ...tell.clean import clean
+from ...tell.words import ACTIONS, RESULTS, SYMBOLS
 
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
-SIGNS = {
-    Verdict.FAILED: "✗",
-    Verdict.UNKNOWN: "?",
-    Verdict.DRIFTED: "≠",
-    Verdict.PROGRESSING: "▸",
-    Verdict.PAUSED: "‖",
-    Verdict.CONVERGED: "✓",
-}
-ORDER = tuple((verdict.value, SIGNS[verdict]) for verdict in Verdict)
-ACTIONS = {"create": "+", "update": "~", "delete": "−", "replace": "±"}
-RESULTS = {"ok": "✓", "failed": "✗", "lost": "✗", "skipped": "‖", "stale": "?"}
+ORDER = tuple((verdict, SYMBOLS[verdict][0]) for verdict in SYMBOLS)
+"""(verdict, sign), worst first, as every screen has them."""
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 DIFF_LINES = 200
 """Lines of one diff on the page; what is above is counted, and the JSON has it whole."""
@@ -38,11 +33,11 @@ def sign(verdict: str) -> str:
 
 
 def action_sign(action: str) -> str:
-    return ACTIONS.get(action, "·")
+    return ACTIONS[action][0] if action in ACTIONS else "·"
 
 
 def result_sign(result: str) -> str:
-    return RESULTS.get(result, "·")
+    return sign(RESULTS.get(result, ""))
 
 
 def moment(value: Json) -> datetime | None:
@@ -57,6 +52,11 @@ def moment(value: Json) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         pass
     return None
+
+
+def is_moment(value: Json) -> bool:
+    """Whether a cell of a report is a time: RFC 3339 in UTC, as trueup itself writes it."""
+    return isinstance(value, str) and MOMENT.fullmatch(value) is not None
 
 
 def iso(value: Json) -> str:
