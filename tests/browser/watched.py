@@ -38,7 +38,9 @@ def visit(page: Page, url: str) -> Response:
         try:
             answer = page.goto(url, timeout=15_000)
             assert answer is not None
-            return answer
+            if page.evaluate("() => [...document.querySelectorAll('link[rel=stylesheet]')].every((it) => it.sheet)"):
+                return answer
+            assert time.monotonic() < until, f"{url}: without its style"
         except Error as error:
             if MACHINE not in str(error) or time.monotonic() > until:
                 raise

@@ -65,6 +65,9 @@ class Played:
         for visit in visits:
             on_report(self.visit(visit))
 
+    def close(self) -> None:
+        pass
+
     def visit(self, visit: Visit) -> Report:
         host, now = visit.host.name, self.now()
         if host in self.silent:
