@@ -7,6 +7,15 @@ level=${1:-demo}
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
+quietly() { # what a command says is shown when it fails
+    words=$(mktemp)
+    if ! "$@" >"$words" 2>&1; then
+        tail -n 30 "$words" >&2
+        rm -f "$words"
+        die "this failed: $*"
+    fi
+    rm -f "$words"
+}
 has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1; }
 
 # ---- a Python of 3.11 or newer
@@ -117,15 +126,15 @@ if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; 
 fi
 if [ "$(cat ".venv/setup-$level" 2>/dev/null)" != "$(stamp)" ]; then
     say "installing into .venv what $lock names"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    quietly .venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r "$lock"
+    quietly .venv/bin/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
     stamp >".venv/setup-$level"
 fi
 
 if [ "$level" = test ] && [ -f tests/node/package-lock.json ]; then
     if ! cmp -s tests/node/package-lock.json tests/node/node_modules/.setup 2>/dev/null; then
         say "installing the language server for its test"
-        (cd tests/node && npm ci --silent --no-audit --no-fund)
+        (cd tests/node && quietly npm ci --no-audit --no-fund)
         cp tests/node/package-lock.json tests/node/node_modules/.setup
     fi
 fi
