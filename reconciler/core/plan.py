@@ -115,7 +115,8 @@ def plan(given: PlanInput) -> Plan:
         resources_total=sum(len(spread.hosts) for spread in given.desired.spreads),
         observed_at=given.observed_at,
     )
-    return replace(made, id=digest(document(given.kinds, made)))
+    unanswered = replace(made, guards=tuple(replace(hit, approved_by="") for hit in made.guards))
+    return replace(made, id=digest(document(given.kinds, unanswered)))
 
 
 def _never_seen(given: PlanInput) -> frozenset[str]:

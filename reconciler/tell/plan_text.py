@@ -46,8 +46,7 @@ def _lines(kinds: Kinds, plan: Plan, manner: Manner) -> Iterator[str]:
         if manner.observe:
             yield "Mode observe: this is shown, nothing runs (Fleet.spec.mode in trueup.yaml)."
         yield ""
-    for hit in plan.guards:
-        yield from _guard(plan, hit)
+    yield from _guards(plan)
     made = groups(kinds, plan)
     widths = _widths(made)
     for group in made:
@@ -90,35 +89,54 @@ def _nothing(plan: Plan, manner: Manner) -> Iterator[str]:
     never = len(plan.never_seen)
     if never:
         yield f"{plural(never, 'host')} never looked at: trueup observe"
-    seen = plan.hosts_total - never
+    off = len({left.key.host for left in plan.left if left.kind_of != "paused"})
+    seen = plan.hosts_total - never - off
     if plan.hosts_total == 0:
         yield "Nothing to do: no host in the repository yet. Next: add a Host manifest (trueup explain Host)."
-    elif seen:
+    elif seen or off:
         aged = ""
         if manner.now is not None and plan.observed_at is not None:
             aged = f" The oldest look is {age(manner.now - plan.observed_at)} old."
         verb = "is" if seen == 1 else "are"
-        yield f"Nothing to do: {plural(seen, 'host')} {verb} as {plan.commit.short} says.{aged}"
+        but = f", {plural(off, 'host')} {'has' if off == 1 else 'have'} something that is left alone" if off else ""
+        yield f"Nothing to do: {plural(seen, 'host')} {verb} as {plan.commit.short} says{but}.{aged}"
     yield from _left(plan, manner)
 
 
-def _guard(plan: Plan, hit: GuardHit) -> Iterator[str]:
-    if hit.approved_by:
-        yield f"✓ guard {hit.rule} accepted by {clean(hit.approved_by)}: {clean(hit.message)}"
-        return
-    yield f"✗ STOPPED by a guard, nothing will run: {clean(hit.message)}"
-    for source in hit.causes[:5]:
-        yield f"    cause     {clean(str(source)) if source.path else 'no manifest any more'}"
-    if len(hit.causes) > 5:
-        yield f"              and {len(hit.causes) - 5} more"
-    if hit.final:
+MOST_OF_A_RULE = 3
+"""Places where one guard is met that are told one by one; of more only the number."""
+
+
+def _guards(plan: Plan) -> Iterator[str]:
+    for hit in plan.guards:
+        if hit.approved_by:
+            yield f"✓ guard {hit.rule} accepted by {clean(hit.approved_by)}: {clean(hit.message)}"
+    rules: dict[tuple[str, bool], list[GuardHit]] = {}
+    for hit in plan.stopped:
+        rules.setdefault((hit.rule, hit.final), []).append(hit)
+    for (rule, final), hits in rules.items():
+        for hit in hits[:MOST_OF_A_RULE]:
+            yield f"✗ STOPPED by a guard, nothing will run: {clean(hit.message)}"
+        if len(hits) > MOST_OF_A_RULE:
+            yield f"✗ and {plural(len(hits) - MOST_OF_A_RULE, 'place')} more where {rule} stops it"
+        yield from _ways_on(plan, rule, final, hits)
+        yield ""
+
+
+def _ways_on(plan: Plan, rule: str, final: bool, hits: list[GuardHit]) -> Iterator[str]:
+    causes = sorted(
+        {clean(str(source)) if source.path else "no manifest any more" for hit in hits for source in hit.causes}
+    )
+    for cause in causes[:5]:
+        yield f"    cause     {cause}"
+    if len(causes) > 5:
+        yield f"              and {len(causes) - 5} more"
+    if final:
         yield "    no approval opens this guard: it is trueup's own way in"
         yield "    next      give the manifest back"
-    else:
-        yield f"    meant     trueup apply {plan.id[:8]} --accept {hit.rule}        (this plan only)"
-        undo = f"git revert {plan.commit.short}" if plan.commit.id else "undo the edit"
-        yield f"    not meant {undo}"
-    yield ""
+        return
+    yield f"    meant     trueup apply {plan.id[:8]} --accept {rule}        (this plan only)"
+    yield f"    not meant {f'git revert {plan.commit.short}' if plan.commit.id else 'undo the edit'}"
 
 
 def _columns(group: Group) -> tuple[str, str, str]:

@@ -18,10 +18,9 @@ def applied(answer: Mapping[str, Json]) -> str:
             lines = [f"✓ Converged on {commit}: {plural(int(answer['changed']), 'change')} made and read again."]
         case "stopped":
             lines = [f"✗ STOPPED by a guard: {clean(str(guard['message']))}" for guard in answer["guards"]]
-            lines += [
-                f"    meant     trueup apply {str(answer['plan'])[:8]} --accept {guard['rule']}"
-                for guard in answer["guards"]
-            ]
+            rules = sorted({str(guard["rule"]) for guard in answer["guards"]})
+            lines.append(f"    meant     trueup apply {str(answer['plan'])[:8]} --accept {' --accept '.join(rules)}")
+            lines.append("    not meant git revert, or give the manifests back: trueup plan shows which")
         case "running":
             lines = [f"▸ {plural(int(answer['pending']), 'change')} still to make; trueup status shows why."]
         case _:
