@@ -3,7 +3,8 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 # Lab hosts are made of namespaces, which only root may make.
-ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# Under sudo nothing is cached beside the sources: such files would be root's, in a folder of yours.
+ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo env PYTHONDONTWRITEBYTECODE=1 PYTEST_ADDOPTS=-pno:cacheprovider)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint gen bless lock clean
@@ -42,4 +43,4 @@ lock: setup ## Lock the newest versions that pyproject.toml and requirements/*.i
 
 clean: ## Take away what was built: .venv, caches, lab hosts that are left
 	@[ ! -x $(PY) ] || $(ROOT) $(PY) -m lab down
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build artefacts
+	@$(ROOT) rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build artefacts

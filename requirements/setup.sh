@@ -128,6 +128,7 @@ if [ "$(cat ".venv/setup-$level" 2>/dev/null)" != "$(stamp)" ]; then
     say "installing into .venv what $lock names"
     quietly .venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r "$lock"
     quietly .venv/bin/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    .venv/bin/python -m compileall -q reconciler lab || true
     stamp >".venv/setup-$level"
 fi
 
