@@ -11,7 +11,7 @@ from watched import PICTURES, Complaints, Site, visit
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-STATES = ("full", "empty", "stale")
+STATES = ("full", "empty", "stale", "stopped")
 WIDTHS = (1280, 360)
 
 

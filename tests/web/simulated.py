@@ -338,5 +338,22 @@ def stale(folder: Path) -> Fleet:
     return fleet
 
 
+def stopped(folder: Path) -> Fleet:
+    """Twelve hosts, and a commit that would delete half of all Groups: a guard holds it back."""
+    fleet = Fleet(folder)
+    hosts = [document("Host", f"web-{n:02}", f"address: 192.0.2.{n}", "role: web") for n in range(1, 13)]
+    groups = {
+        f"groups/{name}.yaml": document("Group", name, f"hosts: all\ngid: {gid}")
+        for name, gid in (("ops", 3001), ("web", 3002))
+    }
+    fleet.commit("Two groups", {"trueup.yaml": POLICY, "hosts.yaml": "---\n".join(hosts), **groups})
+    fleet.rounds(2)
+    fleet.commit("One group too many", {"groups/web.yaml": None})
+    fleet.rounds(1)
+    fleet.later(30)
+    fleet.pages = ("/", f"/commits/{fleet.commits[1]}", "/commits")
+    return fleet
+
+
 REPORTS = tuple(sorted(place.parent.name for place in (Path(__file__).parents[2] / "reports").glob("*/question.sql")))
-STORIES: Mapping[str, Callable[[Path], Fleet]] = {"full": full, "empty": empty, "stale": stale}
+STORIES: Mapping[str, Callable[[Path], Fleet]] = {"full": full, "empty": empty, "stale": stale, "stopped": stopped}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,7 +12,8 @@ import jsonschema
 import pytest
 import simulated
 
-from reconciler.web.page import openapi
+from reconciler.web import serve
+from reconciler.web.page import app, openapi
 from reconciler.web.page.paths import PAGES
 
 
@@ -40,11 +42,8 @@ def template_of(path: str) -> str:
     raise AssertionError(path)
 
 
-@pytest.fixture(scope="module", params=["full", "empty", "stale"])
+@pytest.fixture(scope="module", params=["full", "empty", "stale", "stopped"])
 def any_page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from reconciler.web import serve
-    from reconciler.web.page import app
-
     fleet = simulated.STORIES[request.param](tmp_path_factory.mktemp("any") / request.param)
     served = serve.run(app(fleet.world), "127.0.0.1:0")
     with httpx.Client(base_url=served.url, timeout=20) as client:
@@ -63,7 +62,7 @@ def test_every_answer_is_as_the_document_says(any_page: tuple[httpx.Client, simu
         errors = [f"{e.json_path}: {e.message[:200]}" for e in validator(template_of(path)).iter_errors(answer.json())]
         assert not errors, (path, errors)
         seen.add(template_of(path))
-    if len(fleet.commits) > 1:
+    if len(fleet.commits) > 2:
         assert seen == {page.path.replace(":path}", "}") for page in PAGES}
 
 
@@ -166,3 +165,21 @@ def test_paging_by_key_loses_nobody(page: httpx.Client) -> None:
         if not after:
             break
     assert len(seen) == len(set(seen)) == 8
+
+
+def test_a_commit_that_a_guard_stops_shows_the_numbers_and_both_ways_on(tmp_path: Path) -> None:
+    fleet = simulated.stopped(tmp_path / "fleet")
+    served = serve.run(app(fleet.world), "127.0.0.1:0")
+    try:
+        with httpx.Client(base_url=served.url, timeout=20) as client:
+            commit = fleet.commits[1]
+            plan = client.get(f"/commits/{commit}.json").json()["plan"]
+            assert plan["summary"]["delete"] == 12
+            assert [group["hosts"] for group in plan["groups"]] == [12]
+            text = client.get(f"/commits/{commit}").text
+            assert f"trueup apply {plan['id'][:8]} --accept {plan['guards'][0]['rule']}" in text
+            assert f"git revert {commit[:7]}" in text
+            assert "is stopped by a guard" in client.get("/").text
+    finally:
+        served.close()
+        fleet.close()

@@ -170,6 +170,27 @@ SCHEMAS: dict[str, Schema] = {
         more=count("groups that are not shown"),
         byWave=list_of(obj(wave=count(), hosts=count(), ok=count(), failed=count())),
     ),
+    "Waiting": obj(
+        id=text("what an approval names"),
+        summary={"type": "object", "additionalProperties": count(), "description": "resources by action"},
+        guards=list_of(ref("Guard")),
+        waves=list_of(count(), "hosts of each wave"),
+        groups=list_of(
+            obj(
+                action={"enum": [action.value for action in Action]},
+                reason={"enum": [reason.value for reason in Reason]},
+                kind=text(),
+                name=text(),
+                fields=list_of(ref("Field")),
+                onRemove=text(),
+                source=or_null(ref("Source")),
+                hosts=count(),
+                some=list_of(text(), "the first hosts"),
+                notes=list_of(text()),
+            )
+        ),
+        more=count("groups that are not shown"),
+    ),
     "LastRound": obj(
         id=count(),
         plan=text(),
@@ -282,6 +303,7 @@ ANSWERS: dict[str, Schema] = {
         problems=list_of(ref("Problem")),
         rounds=list_of(ref("Round")),
         held=flag("in force now"),
+        plan={**or_null(ref("Waiting")), "description": "of a commit that a guard stops: what it would do now"},
     ),
     "problems": document(commit={"anyOf": [ref("CommitRead"), ref("Commit")]}, problems=list_of(ref("Problem"))),
     "kinds": document(

@@ -6,10 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...core.model import Json
-from ...door import browsing, looking
+from ...core.plan import change_json, document
+from ...door import looking
+from ...door.asks import LOOKS
+from ...tell.plan_view import Group, groups
 from ...world import World
 from .live import Moment
 
+GROUPS = 50
+"""Groups of alike changes of a plan that waits."""
 EVENTS = 20
 """Events of one resource on its page; the history has all."""
 
@@ -17,9 +22,9 @@ EVENTS = 20
 def one(world: World, args: Mapping[str, Json]) -> Mapping[str, Json]:
     """One resource on one host. Raises Refused when the host is unknown, or nobody declares the resource for it."""
     key = {name: args[name] for name in ("host", "kind", "name")}
-    found = looking.blame(world, key)
-    there = browsing.at(world, {**key, "time": world.now()})
-    past = browsing.history(world, {**key, "limit": EVENTS})
+    found = LOOKS["blame"](world, key)
+    there = LOOKS["at"](world, {**key, "time": world.now()})
+    past = LOOKS["history"](world, {**key, "limit": EVENTS})
     seen = there["resources"][0] if there["resources"] else None
     return {
         "format": 1,
@@ -31,6 +36,42 @@ def one(world: World, args: Mapping[str, Json]) -> Mapping[str, Json]:
         "seenAt": there["seenAt"],
         "events": past["events"],
         "next": past["next"],
+    }
+
+
+def commit(world: World, args: Mapping[str, Json]) -> Mapping[str, Json]:
+    """One commit; when a guard stops it, with the plan that waits: nothing was run, so no round tells of it."""
+    found = dict(LOOKS["commit"](world, args))
+    found["plan"] = waiting(world, found["commit"]["id"]) if found["commit"]["standing"] == "stopped" else None
+    return found
+
+
+def waiting(world: World, commit_id: str) -> dict[str, Json] | None:
+    """What a stopped commit would do now, alike changes together; None when it can't be read any more."""
+    desired = world.read(commit_id)[1].desired
+    if desired is None:
+        return None
+    plan = world.plan(desired)
+    said = document(world.kinds, plan)
+    made = groups(world.kinds, plan)
+    return {
+        "id": plan.id,
+        "summary": said["summary"],
+        "guards": said["guards"],
+        "waves": [len(hosts) for hosts in plan.waves],
+        "groups": [_group(world, group) for group in made[:GROUPS]],
+        "more": max(0, len(made) - GROUPS),
+    }
+
+
+def _group(world: World, group: Group) -> dict[str, Json]:
+    first = change_json(world.kinds, group.first)
+    return {
+        **{name: first[name] for name in ("action", "reason", "kind", "name", "fields", "onRemove")},
+        "source": {name: first["source"][name] for name in ("path", "line")} if first["source"]["path"] else None,
+        "hosts": len(group.hosts),
+        "some": list(group.hosts[:20]),
+        "notes": list(group.notes),
     }
 
 
@@ -48,4 +89,4 @@ def moment(world: World) -> Moment:
     return Moment(summary={"counts": counts, "total": len(rows), "commit": desired.commit.id}, rows=rows)
 
 
-OWN: Mapping[str, Callable[[Any, Mapping[str, Json]], Mapping[str, Json]]] = {"one": one}
+OWN: Mapping[str, Callable[[Any, Mapping[str, Json]], Mapping[str, Json]]] = {"one": one, "commit": commit}
