@@ -174,7 +174,8 @@ def test_a_slow_line_is_slow() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nothing_is_left_however_the_owner_dies(number: signal.Signals) -> None:
-    code = "import lab, time\nwith lab.up(2) as up:\n print(up.id, flush=True)\n time.sleep(60)"
+    # A shell's background job has SIGINT ignored, and so would its children.
+    code = "import lab, signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nwith lab.up(2) as up:\n print(up.id, flush=True)\n time.sleep(60)"
     owner = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
     )

@@ -35,7 +35,7 @@ class Fleet:
         self.sealer = Sealer(key, None)
         self.settings = Settings(
             state_dir=folder, run_dir=folder / "run", ssh_key=hosts[0].key, 
-            **{"controller_id": "test/1", "connect_timeout": 4.0, **more},
+            **{"controller_id": "test/1", "connect_timeout": 20.0, **more},
         )  # fmt: skip
         self.trip = AnsibleTrip(kinds, self.settings, self.sealer)
         self.become = {host.name: host.user != "root" for host in hosts}

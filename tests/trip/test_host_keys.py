@@ -15,7 +15,7 @@ pytestmark = pytest.mark.hosts
 
 def test_it_prints_what_the_host_shows_and_says_when_that_has_changed(tmp_path):
     with lab.up(2) as hosts:
-        settings = Settings(state_dir=tmp_path, run_dir=tmp_path, connect_timeout=3.0)
+        settings = Settings(state_dir=tmp_path, run_dir=tmp_path, connect_timeout=20.0)
         host = Host(name="web-1", address=hosts[0].address, host_keys=hosts[0].host_keys)
         shown = host_keys.ask(settings, host)
         assert shown.trouble is None and hosts[0].host_keys[0] in shown.keys and not shown.changed

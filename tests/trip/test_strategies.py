@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -124,6 +125,8 @@ def run_playbook(fleet, visits: tuple[Visit, ...], host: lab.LabHost, folder: Pa
     known = folder / "known"
     known.write_text("".join(f"{host.address} {key}\n" for key in host.host_keys))
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "ANSIBLE_NOCOLOR": "1"}
+    # A Unix socket's path is short (unix(7): 108 bytes), a test's folder may be long.
+    env["ANSIBLE_SSH_CONTROL_PATH_DIR"] = tempfile.gettempdir()
     done = subprocess.run(
         [
             str(Path(sys.executable).parent / "ansible-playbook"), "-i", f"{host.name},", "-e", f"ansible_host={host.address}",
