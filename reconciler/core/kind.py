@@ -181,7 +181,7 @@ class Kind:
         `change.want` is None for a delete, `change.on_remove` says which; `change.owned.spec` says what was applied.
         For a replace `ops` is called for the removal of the old and the creation of the new in turn.
         """
-        raise NotImplementedError
+        raise ValueError(f"{self.name} says no ops for {change.action.value}")
 
     def after(self, change: Change) -> Observation:
         """MUST predict what the re-read will find when all goes well."""
@@ -214,7 +214,7 @@ class Kind:
     def plain_tasks(self, op: Op) -> tuple[dict[str, Json], ...]:
         """MUST give stock tasks of equal effect for an op of the kind's own op.py: `{module: args}`, with `changed_when`
         and the like beside it where needed. The exported playbook is made of them."""
-        raise NotImplementedError(f"{self.name} has no stock tasks for {op.module}")
+        raise ValueError(f"{self.name} has no stock tasks for {op.module}")
 
     def threatens_last(self, name: str, want: State | None) -> str:
         """MAY name a right of which a host must keep at least one holder (`sudo`), if `want` doesn't give it to `name`."""
