@@ -12,10 +12,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
+import re
 import secrets
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from ..core.kind import Kinds
 from ..core.model import (
@@ -49,6 +52,12 @@ LEASE = 1800.0
 MOST_PACKED = 48 * 1024 * 1024
 MOST_UNPACKED = 192 * 1024 * 1024
 """Bytes of an answer, as it comes and unpacked: 64 KiB for each of 2,000 files, and more."""
+MOST_VALUES = 2_000_000
+"""Values in an answer. Each costs up to 100 bytes here, `[],` as it comes only 3: without this a host that sends what
+packs well takes all memory. 100,000 owned things have 1.5 million."""
+_VALUE = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[,\[{]', re.DOTALL)
+"""A string (passed over), or a sign that another value follows. An unfinished string ends with the text, so that the
+search stays linear."""
 MOST_STATE = 2 * 1024 * 1024
 """Bytes of one reading's JSON."""
 MOST_OWNED = 100_000
@@ -191,7 +200,9 @@ def unframe(text: str, mark: str) -> Mapping[str, Json]:
         data = unpack.decompress(packed, MOST_UNPACKED)
         if not unpack.eof:
             raise BadAnswer("it is too big, or cut off")
-        answer = json.loads(data.decode("utf-8", "surrogatepass"), parse_constant=_no_constant)
+        if next(islice(_VALUE.finditer(data), 2 * MOST_VALUES, None), None) is not None:
+            raise BadAnswer("it is too big")
+        answer = json.loads(data.decode("utf-8", "surrogatepass"), parse_constant=_no_constant, parse_float=_finite)
     except (zlib.error, ValueError, RecursionError) as error:
         raise BadAnswer(f"it can't be read ({type(error).__name__})") from None
     if not isinstance(answer, dict) or answer.get("format") != 1:
@@ -201,6 +212,14 @@ def unframe(text: str, mark: str) -> Mapping[str, Json]:
 
 def _no_constant(name: str) -> Json:
     raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    """1e999 reads as infinity, which no JSON of ours may hold."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def report(visit: Visit, answer: Mapping[str, Json], now: float, connect: float) -> Report:

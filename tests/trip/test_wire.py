@@ -6,6 +6,7 @@ import ast
 import base64
 import json
 import re
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def test_noise_around_an_answer_does_not_matter():
     "text",
     [
         "", "nothing", f"\n{MARK} ", f"\n{MARK} x\nabc", f"\n{MARK} 8\nabc", f"\n{MARK} -4\nabcd", f"\n{MARK} 4\n!!!!\n",
-        f"\n{MARK} {10**12}\nabcd", framed(b"[]"), framed(b"{"), framed(b'{"format": 2}'), framed(b'{"format": NaN}'),
+        f"\n{MARK} {10**12}\nabcd", framed(b"[]"), framed(b"{"), framed(b'{"format": 2}'), framed(b'{"format": NaN}'), framed(b'{"format": 1, "a": -1e999}'),
         framed(b"[" * 200_000), framed(b'{"format": 1, "a": ' + b"9" * 10_000 + b"}"), framed(b"\xff\xfe"),
     ],
 )  # fmt: skip
@@ -59,6 +60,25 @@ def test_a_bomb_is_not_unpacked(monkeypatch):
     monkeypatch.setattr(wire, "MOST_UNPACKED", 1_000_000)
     with pytest.raises(wire.BadAnswer, match="too big"):
         wire.unframe(framed(b'{"format": 1, "x": "' + b"a" * 5_000_000 + b'"}'), MARK)
+
+
+def test_many_small_values_do_not_take_all_memory():
+    """Three bytes as they come are sixty here: 2 million empty lists in 6 MB, of which 12 kB travel."""
+    many = framed(b'{"format": 1, "facts": [' + b"[]," * 2_000_000 + b"[]]}")
+    tracemalloc.start()
+    try:
+        with pytest.raises(wire.BadAnswer, match="too big"):
+            wire.unframe(many, MARK)
+        assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_commas_in_a_text_are_no_values(monkeypatch):
+    monkeypatch.setattr(wire, "MOST_VALUES", 10)
+    assert wire.unframe(framed(json.dumps({"format": 1, "x": '[{,\\"' * 1000}).encode()), MARK)["x"]
+    with pytest.raises(wire.BadAnswer):
+        wire.unframe(framed(b'{"format": 1, "x": "' + b'\\"' * 100_000), MARK)
 
 
 @pytest.mark.parametrize(
