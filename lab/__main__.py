@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from . import Lab, LabError, Spec, keeper, labs, sweep, up
+from .host import inside
 from .problems import PATH, need
 
 
@@ -45,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     stop = commands.add_parser("down", help="take hosts away")
     stop.add_argument("--all", action="store_true", help="also labs that a running process holds")
     shell = commands.add_parser("shell", help="a root shell inside a host")
+    shell.add_argument("--lab", default="", help="the lab's id, where several have a host of that name (TRUEUP_LAB)")
     shell.add_argument("name")
     shell.add_argument("words", nargs=argparse.REMAINDER, help="-- COMMAND ...")
     arguments = parser.parse_args(argv)
@@ -153,18 +154,25 @@ def _down(arguments: argparse.Namespace) -> int:
 
 def _shell(arguments: argparse.Namespace) -> int:
     need("nsenter")
-    for book in labs().values():
-        hosts: Any = book.get("hosts", ())
-        for host in hosts:
-            if host["name"] == arguments.name:
-                from .host import inside
-
-                words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
-                argv = [*inside(host["pid"], host["systemd"]), *(words or ["/bin/bash", "-l"])]
-                os.chdir("/")
-                os.execvpe(argv[0], argv, {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": os.environ.get("TERM", "dumb")})  # fmt: skip
-    names = json.dumps([host["name"] for book in labs().values() for host in book.get("hosts", ())])  # type: ignore[attr-defined]
-    raise LabError(f"no lab host is called {arguments.name}; there are {names}")
+    wanted = arguments.lab or os.environ.get("TRUEUP_LAB", "")
+    books: dict[str, Any] = {name: book for name, book in labs().items() if wanted in ("", name)}
+    found = [
+        (name, host) for name, book in books.items() for host in book.get("hosts", ()) if host["name"] == arguments.name
+    ]
+    if len(found) > 1:
+        names = ", ".join(name for name, _ in found)
+        raise LabError(
+            f"{arguments.name} is in several labs ({names}); next: shell --lab {found[0][0]} {arguments.name}"
+        )
+    if not found:
+        there = ", ".join(host["name"] for book in books.values() for host in book.get("hosts", ()))
+        raise LabError(f"no lab host is called {arguments.name}; there are: {there or 'none'}")
+    host = found[0][1]
+    words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+    argv = [*inside(host["pid"], host["systemd"]), *(words or ["/bin/bash", "-l"])]
+    os.chdir("/")
+    terminal = os.environ.get("TERM", "dumb")
+    os.execvpe(argv[0], argv, {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": terminal})
 
 
 if __name__ == "__main__":

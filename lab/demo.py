@@ -101,7 +101,7 @@ def _run(hosts: Lab, folder: Path, begin: float, leave: bool) -> None:
         print(f"\nConverged {time.monotonic() - begin:.1f} s after the start. The page: http://127.0.0.1:{port}/")
         if leave:
             return
-        _next(fleet)
+        _next(fleet, hosts.id)
         while True:
             time.sleep(3600)
 
@@ -130,11 +130,12 @@ def _show(fleet: Fleet, *argv: str) -> None:
         raise LabError(f"`{' '.join(argv)}` ended with {process.returncode}\nThe daemon's log ends with:\n{log}")
 
 
-def _next(fleet: Fleet) -> None:
+def _next(fleet: Fleet, lab_id: str) -> None:
     """Write the settings for another terminal, and tell what to try in it."""
     (fleet.folder / "env").write_text(
         "".join(f"export {name}='{value}'\n" for name, value in fleet.variables().items())
         + f"export PATH='{PROJECT}/.venv/bin':\"$PATH\":/usr/sbin:/sbin\n"
+        + f"export TRUEUP_LAB='{lab_id}'\n"
         + f"lab() {{ (cd '{PROJECT}' && .venv/bin/python -m lab \"$@\"); }}\n"
         + f"cd '{fleet.clone}'\n",
         encoding="utf-8",

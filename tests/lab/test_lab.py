@@ -88,6 +88,19 @@ def test_two_labs_at_once(hosts: Lab) -> None:
     assert hosts[0].ssh("true").returncode == 0
 
 
+def test_a_shell_is_of_the_lab_that_was_meant(hosts: Lab) -> None:
+    def shell(*words: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "lab", "shell", *words, "--", "cat", "/etc/machine-id"]
+        return subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT, timeout=30)
+
+    with lab.up(1) as other:
+        assert shell("--lab", hosts.id, "lab-1").stdout.strip() == hosts[0].machine_id
+        assert shell("--lab", other.id, "lab-1").stdout.strip() == other[0].machine_id
+        doubtful = shell("lab-1")
+        assert doubtful.returncode == 1 and "several labs" in doubtful.stderr
+        assert "no lab host is called nobody" in shell("nobody").stderr
+
+
 def test_no_python_means_none(hosts: Lab) -> None:
     with lab.up([Spec(python=False)]) as bare:
         assert (
