@@ -57,11 +57,12 @@ def look(world: World, rev: str) -> Look:
 
 def in_force(world: World, newest: Look) -> Look:
     """The look that may run: the newest, or the one before it when a guard stops the newest."""
-    runs = newest.plan is not None and not newest.plan.stopped
+    plan, held = newest.plan, world.held()
+    # What was in force once stays so: a guard that stops the rest of it doesn't take back what was done.
+    runs = plan is not None and (not plan.stopped or held == newest.commit.id)
     world.store.holding(newest.commit, newest.commit.tree, newest.problems, world.now(), runs=runs)
-    held = world.store.held()
-    if newest.plan is not None and newest.plan.stopped and held and held != newest.commit.id:
-        world.tell.say("stopped", commit=newest.commit.id, plan=newest.plan.id)
+    if plan is not None and plan.stopped and held not in ("", newest.commit.id):
+        world.tell.say("stopped", commit=newest.commit.id, plan=plan.id)
         return look(world, held)
     return newest
 
@@ -113,7 +114,7 @@ def finish(world: World) -> None:
     if unfinished is None:
         return
     round_id, hosts = unfinished
-    desired = look(world, world.store.held()).desired if world.store.held() else None
+    desired = look(world, world.held() or world.newest()).desired
     if desired is not None:
         observe(world, desired, [host for host in hosts if host in desired.hosts])
     world.store.close_round(round_id, "cut short; its hosts were read again", world.now())

@@ -132,6 +132,15 @@ class World:
             raise Refused(*tip_problems)
         return found
 
+    def held(self) -> str:
+        """The commit that the fleet is held to. Empty before the first, and when it can't be carried out any more: the
+        repository was made anew or pruned after a force-push, or what is an error now was none to an older trueup."""
+        held = self.store.held()
+        try:
+            return held if held and self.read(held)[1].desired is not None else ""
+        except Refused:
+            return ""
+
     # ---------------------------------------------------------------- planning
 
     def plan(self, desired: Desired, *, approvals: bool = True) -> Plan:

@@ -166,6 +166,7 @@ class FakeStore:
         self, commit: Commit, desired_id: str, problems: Sequence[Problem], now: float, *, runs: bool = True
     ) -> None:
         errors = sum(1 for problem in problems if problem.severity == "error")
+        self.commits = [known for known in self.commits if known[0] != commit.id]
         self.commits.append((commit.id, runs and not errors, errors))
 
     def held(self) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import acts, line
-from reconciler.core.model import Absent, Key, Present
+from reconciler.core.model import Absent, Commit, Key, Present
 from reconciler.core.problem import Refused
 from reconciler.manifests.kinds import load_kinds
 from reconciler.secrets import Sealer
@@ -17,7 +17,7 @@ from reconciler.settings import Settings
 from reconciler.world import World
 
 sys.path.insert(0, str(Path(__file__).parent))
-from fakes import FakeRepo, FakeStore, FakeTrip, Killed
+from fakes import FakeFiles, FakeRepo, FakeStore, FakeTrip, Killed
 
 FLEET = """\
 apiVersion: trueup.dev/v1
@@ -302,3 +302,37 @@ def test_a_reborn_host_is_sent_nothing_until_it_is_accepted(bench: Bench) -> Non
     assert bench.motd_on("web-1") == "hello"
     with pytest.raises(Refused):
         acts.reborn(bench.world, {"host": "nobody"})
+
+
+def test_a_commit_in_force_is_not_taken_back_when_a_guard_stops_what_is_left_of_it(bench: Bench) -> None:
+    """A paused host comes back with deletes that nobody was shown: they wait. What was done elsewhere stays done."""
+    bench.repo.push(repo_of(fleet=GUARDED))
+    line.reconcile(bench.world)
+    acts.pause(bench.world, {"selector": "web-1", "for": "2h", "why": "rack 4", "who": "Ada"})
+    tip = bench.repo.push(repo_of(("motd.yaml", ""), fleet=GUARDED))
+    shown = line.reconcile(bench.world).plan
+    assert shown is not None
+    acts.apply(bench.world, {"plan": shown.id, "accept": ["deletes-per-kind"], "who": "Ada"})
+    assert bench.motd_on("web-22") == "" and bench.motd_on("web-1") == "hello"
+    acts.resume(bench.world, {"selector": "web-1"})
+    seen = line.reconcile(bench.world)
+    assert seen.plan is not None and [hit.rule for hit in seen.plan.stopped] == ["deletes-per-kind"]
+    assert bench.motd_on("web-22") == "", "the commit in force was rolled back"
+    assert bench.motd_on("web-1") == "hello" and bench.store.held() == tip
+
+
+def test_a_restart_goes_on_when_the_commit_in_force_is_gone_from_the_repository(bench: Bench) -> None:
+    """Killed in a round; then the repository was made anew, or a force-push was followed by a gc."""
+    bench.repo.push(repo_of())
+    bench.trip.kill_after = 4
+    with pytest.raises(Killed):
+        line.reconcile(bench.world)
+    bench.trip.kill_after = None
+    bench.repo.commits.clear()
+    bench.world._read.clear()  # a restart remembers nothing
+    bench.repo.commits.append(
+        FakeFiles(Commit(id="f" * 40, author="Ada", subject="anew", tree="f" * 40), repo_of(text="anew"))
+    )
+    line.reconcile(bench.world)
+    assert [bench.motd_on(name) for name in ("db-1", "web-1", "web-22")] == ["anew"] * 3
+    assert all(outcome != "open" for _, outcome in bench.store.rounds)
