@@ -143,7 +143,13 @@ def settled(changes: Iterable[Change], report: Report, commit: str) -> tuple[tup
 def wave_failed(policy_percent: float, hosts: int, reports: Iterable[Report]) -> bool:
     """The gate: True when more than the allowed share of a wave's hosts failed.
 
-    A host that can't be reached is unknown, not failed; a stale op is planned anew.
+    A host that can't be reached is unknown, not failed, and leaves the wave: the share is of those that answered. A
+    stale op is planned anew.
     """
-    failed = sum(1 for report in reports if any(outcome.result is Result.FAILED for outcome in report.outcomes))
-    return failed * 100 > policy_percent * hosts
+    failed = away = 0
+    for report in reports:
+        if any(outcome.result is Result.FAILED for outcome in report.outcomes):
+            failed += 1
+        elif report.trouble is not None:
+            away += 1
+    return failed * 100 > policy_percent * (hosts - away)

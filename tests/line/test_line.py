@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from reconciler import acts, line
-from reconciler.core.model import Absent, Commit, Key, Present
+from reconciler.core import visits
+from reconciler.core.model import Absent, Commit, Key, Outcome, Present, Report, Result, Trouble
 from reconciler.core.problem import Refused
 from reconciler.manifests.kinds import load_kinds
 from reconciler.secrets import Sealer
@@ -336,3 +337,10 @@ def test_a_restart_goes_on_when_the_commit_in_force_is_gone_from_the_repository(
     line.reconcile(bench.world)
     assert [bench.motd_on(name) for name in ("db-1", "web-1", "web-22")] == ["anew"] * 3
     assert all(outcome != "open" for _, outcome in bench.store.rounds)
+
+
+def test_hosts_that_do_not_answer_are_no_success_of_their_wave() -> None:
+    away = [Report(host=f"h{n}", trouble=Trouble(code="timeout", why="no answer")) for n in range(19)]
+    failed = Outcome(key=Key("h19", "File", "/etc/motd"), result=Result.FAILED)
+    assert visits.wave_failed(5.0, 20, [*away, Report(host="h19", outcomes=(failed,))]), "all that answered failed"
+    assert not visits.wave_failed(0.0, 19, away)
