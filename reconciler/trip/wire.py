@@ -162,7 +162,11 @@ def _owned_json(owned: Owned) -> dict[str, Json]:
 
 def op_json(op: Op, host: str, opener: Opener) -> dict[str, Json]:
     """An op with its sealed values opened; bytes that are no text travel as base64. Raises Refused."""
-    return {"module": op.module, "args": opened(op.args, host, opener), "title": op.title, "limit": op.limit}
+    args = opened(op.args, host, opener)
+    content = op.args.get("content")
+    if isinstance(content, Mapping) and "sealed" in content:
+        args["secret"] = True
+    return {"module": op.module, "args": args, "title": op.title, "limit": op.limit}
 
 
 def opened(value: Json, host: str, opener: Opener) -> Json:

@@ -191,3 +191,9 @@ def test_a_full_disk_leaves_the_old_file_and_no_litter(tmp_path):
         assert "read-only file system" in refused(disk / "g", content="x")
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_what_a_check_says_of_a_secret_file_stays_on_the_host(tmp_path):
+    """A checker quotes the line that it dislikes."""
+    said = refused(tmp_path / "f", content="password hunter2\n", validate="sh -c 'cat %s; exit 1'", secret=True)
+    assert "exited 1" in said and "hunter2" not in said and "run it on the host" in said

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.model import Host, Key, Look, Unknown, Visit
+from reconciler.core.model import Host, Key, Look, Op, Unknown, Visit
 from reconciler.trip import bundler, playbook, troubles, wire, yamltext
 
 ROOT = Path(__file__).parents[2] / "reconciler" / "trip"
@@ -132,6 +132,18 @@ def test_words_from_a_host_can_not_drive_a_terminal():
     assert report.trouble.why.isprintable() and report.facts["os"].isprintable()
     assert report.facts["clockSkew"] == -10.0 and "kernel" not in report.facts
     assert read({**GOOD, "trouble": {"code": "login-refused", "why": ""}}).trouble.code == "host-error"
+
+
+def test_an_op_with_something_secret_says_so_to_the_host():
+    class Opener:
+        def open(self, host: str, value: object) -> bytes:
+            return b"hunter2"
+
+    put = {"path": "/a", "content": {"sealed": "ab"}}
+    made = wire.op_json(Op(module="trueup.host.put", args=put), "web-1", Opener())
+    assert made["args"] == {"path": "/a", "content": "hunter2", "secret": True}
+    for args in ({"path": "/a", "content": "x"}, {"path": "/a", "content": {"blob": "ab"}}):
+        assert "secret" not in wire.op_json(Op(module="trueup.host.put", args=args), "web-1", Opener())["args"]
 
 
 # ---------------------------------------------------------------- troubles

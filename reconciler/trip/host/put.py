@@ -7,7 +7,7 @@ atomically, by rename. Not fsynced: after a power cut a lost write is drift, and
 Arguments: path; state: file (default) | directory | link | absent; content: text, or {"base64": …}; target (of a
 link); owner, group (names or numbers); mode ("0644"); parents: make missing folders (0755, root); validate: a command
 with %s, run on the new content before it goes live; keep_backup: keep once what is overwritten; run_as: write as
-that user, for files inside homes. What is left out is not touched; new files are 0644, new folders 0755.
+that user, for files inside homes; secret: the content is (set by ../wire.py). What is left out is not touched; new files are 0644, new folders 0755.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _file(folder: int, name: str, args: Dict[str, Any]) -> bool:
         if content is None:
             content = _read(old) if old >= 0 else b""
         if args.get("validate"):
-            keep.validate(str(args["validate"]), content, mode)
+            keep.validate(str(args["validate"]), content, mode, bool(args.get("secret")))
         if args.get("keep_backup") and not same and old >= 0:
             keep.backup(old, path)
         _write(folder, name, content, uid, gid, mode, old)
