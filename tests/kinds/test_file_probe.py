@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,28 @@ def test_one_bad_request_costs_no_other(tmp_path: Path) -> None:
     answers = probe.probe([{"path": str(tmp_path / "file")}, {}, {"path": "a\0b"}, {"path": "x" * 5000}])
     assert "state" in answers[0]
     assert all("unknown" in answer for answer in answers[1:])
+
+
+def test_a_race_for_the_folder_reads_nothing_elsewhere(tmp_path: Path) -> None:
+    """Somebody swaps his folder for a link to another one, as fast as he can, while a file in it is read."""
+    target, way, spare = tmp_path / "target", tmp_path / "way", tmp_path / "spare"
+    target.mkdir()
+    way.mkdir()
+    (target / "f").write_text("root's secret")
+    (way / "f").write_text("mine")
+    spare.symlink_to(target)
+    done = threading.Event()
+
+    def swap() -> None:
+        while not done.is_set():
+            for one, other in (("way", "kept"), ("spare", "way"), ("way", "spare"), ("kept", "way")):
+                os.rename(tmp_path / one, tmp_path / other)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        answers = [answer for _ in range(300) for answer in probe.probe([{"path": str(way / "f")}] * 20)]
+    finally:
+        done.set()
+        thread.join()
+    assert "root's secret" not in str(answers) and "mine" in str(answers)

@@ -75,22 +75,32 @@ class Unreadable(Exception):
     """Carries why a request stays Unknown."""
 
 
-def direct(directory: str, known: set[str]) -> None:
-    """Raises Unreadable when a directory on the way is a symbolic link: nothing is written through one, and whoever
-    owns it could lead the reading to any file of the host."""
-    if directory in ("", "/") or directory in known:
-        return
-    direct(os.path.dirname(directory), known)
-    if stat.S_ISLNK(os.lstat(directory).st_mode):
-        raise Unreadable(
-            "%s is a link to %s: declare what lies there by its real path" % (directory, os.path.realpath(directory))
-        )
-    known.add(directory)
+def folder_of(directory: str) -> int:
+    """A descriptor of the directory, each part opened by itself. Raises Unreadable when one on the way is a symbolic
+    link: nothing is written through one, and whoever owns it could lead the reading to any file of the host. All that
+    is read is opened relative to it: a part that is swapped for a link meanwhile leads nowhere."""
+    at = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    gone = ""
+    try:
+        for part in directory.split("/"):
+            if part:
+                gone += "/" + part
+                if stat.S_ISLNK(os.stat(part, dir_fd=at, follow_symlinks=False).st_mode):
+                    raise Unreadable(
+                        "%s is a link to %s: declare what lies there by its real path" % (gone, os.path.realpath(gone))
+                    )
+                inner = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+                os.close(at)
+                at = inner
+        return at
+    except BaseException:
+        os.close(at)
+        raise
 
 
-def content_of(path: str, request: dict[str, Any]) -> tuple[Any, os.stat_result]:
+def content_of(folder: int, name: str, request: dict[str, Any]) -> tuple[Any, os.stat_result]:
     """The content of a regular file, and its lstat-like info taken from the same open file."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     try:
         info = os.fstat(handle)
         if not stat.S_ISREG(info.st_mode):
@@ -127,22 +137,34 @@ def content_of(path: str, request: dict[str, Any]) -> tuple[Any, os.stat_result]
         os.close(handle)
 
 
-def one(request: dict[str, Any], names: Names, known: set[str]) -> dict[str, Any]:
+def one(request: dict[str, Any], names: Names) -> dict[str, Any]:
     path = request["path"]
     try:
-        direct(os.path.dirname(path), known)
-        info = os.lstat(path)
+        folder = folder_of(os.path.dirname(path))
     except (FileNotFoundError, NotADirectoryError):
+        return {"absent": True}
+    try:
+        return inside(folder, path, request, names)
+    finally:
+        os.close(folder)
+
+
+def inside(folder: int, path: str, request: dict[str, Any], names: Names) -> dict[str, Any]:
+    """The answer for the last part of `path`, in its folder."""
+    name = os.path.basename(path)
+    try:
+        info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
         return {"absent": True}
     state: dict[str, Any] = {"path": path}
     if stat.S_ISREG(info.st_mode):
         state["state"] = "file"
-        state["content"], info = content_of(path, request)
+        state["content"], info = content_of(folder, name, request)
     elif stat.S_ISDIR(info.st_mode):
         state["state"] = "directory"
     elif stat.S_ISLNK(info.st_mode):
         state["state"] = "link"
-        state["target"] = os.fsencode(os.readlink(path)).decode("utf-8", "replace")
+        state["target"] = os.fsencode(os.readlink(name, dir_fd=folder)).decode("utf-8", "replace")
     else:
         for is_one, what in NODES:
             if is_one(info.st_mode):
@@ -157,11 +179,10 @@ def one(request: dict[str, Any], names: Names, known: set[str]) -> dict[str, Any
 
 def probe(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     names = Names()
-    known: set[str] = set()
     answers: list[dict[str, Any]] = []
     for request in requests:
         try:
-            answers.append(one(request, names, known))
+            answers.append(one(request, names))
         except Unreadable as why:
             answers.append({"unknown": str(why)})
         except OSError as error:
