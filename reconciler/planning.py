@@ -37,6 +37,15 @@ class Planned:
     sealer: Sealer | None = None
     now: float = 0.0
 
+    def known(self, *, host: str, kind: str) -> None:
+        """Raises Refused when a filter names what isn't there: such a plan would look like nothing to do."""
+        if kind and kind not in self.kinds:
+            hint = f"the kinds are {', '.join(sorted(self.kinds.by_name))}"
+            raise Refused(Problem(code="unknown-kind", message=f"there is no kind {kind}", hint=hint))
+        if host and self.desired is not None and host not in self.desired.hosts:
+            hint = "its Host must be in what is planned; trueup status --all lists those of the fleet"
+            raise Refused(Problem(code="unknown-host", message=f"there is no host {host} in the inventory", hint=hint))
+
     def playbook(self, plan: Plan) -> str:
         """The plan as a playbook of stock modules."""
         from .trip import playbook
@@ -100,7 +109,12 @@ def plan_of(settings: Settings, kinds: Kinds, desired: Desired, observed: Path |
             text = observed.read_bytes()
         except OSError as error:
             raise Refused(
-                Problem(code="observed-unreadable", path=str(observed), message=error.strerror or str(error))
+                Problem(
+                    code="observed-unreadable",
+                    path=str(observed),
+                    message=error.strerror or str(error),
+                    hint="--observed takes a YAML file: a list of {host, kind, name, state}",
+                )
             ) from None
         return from_observed(kinds, desired, text, observed)
     from . import door

@@ -24,6 +24,16 @@ class Color(str, Enum):
 
 FormatOption = Annotated[Format, typer.Option(help="Text for people, or JSON for programs.")]
 ColorOption = Annotated[Color, typer.Option(help="Colours; auto: on a terminal, unless NO_COLOR is set.")]
+PagerOption = Annotated[
+    bool, typer.Option("--no-pager", help="Never page; else TRUEUP_PAGER, PAGER or less, on a terminal only.")
+]
+
+
+def paged(text: str, no_pager: bool) -> None:
+    """Print `text`, through a pager where that helps."""
+    from ..tell import pager
+
+    pager.show(text, wanted=not no_pager)
 
 
 def manner(color: Color) -> Any:

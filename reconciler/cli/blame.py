@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import _complete, exits
-from ._show import Color, ColorOption, Format, FormatOption, as_json, key, manner
+from ._show import Color, ColorOption, Format, FormatOption, PagerOption, as_json, key, manner, paged
 
 
 def blame(
@@ -15,6 +15,7 @@ def blame(
     resource: Annotated[str, typer.Argument(help="Only this KIND or KIND/NAME.")] = "",
     format: FormatOption = Format.text,
     color: ColorOption = Color.auto,
+    no_pager: PagerOption = False,
 ) -> None:
     """Say where each resource of a host comes from: file and line, commit, author, and when it reached the host.
 
@@ -33,5 +34,5 @@ def blame(
     if format is Format.json:
         as_json(answer)
     else:
-        print(tell.text(answer, manner(color)), end="")
+        paged(tell.text(answer, manner(color)), no_pager)
     raise SystemExit(exits.OK)

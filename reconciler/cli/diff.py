@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import _complete, exits
-from ._show import Color, ColorOption, Format, FormatOption, as_json, key, manner
+from ._show import Color, ColorOption, Format, FormatOption, PagerOption, as_json, key, manner, paged
 
 
 def diff(
@@ -16,6 +16,7 @@ def diff(
     full: Annotated[bool, typer.Option("--full", help="No cap on diffs.")] = False,
     format: FormatOption = Format.text,
     color: ColorOption = Color.auto,
+    no_pager: PagerOption = False,
 ) -> None:
     """Show how a host differs from what it is held to, field by field: on the host, in Git.
 
@@ -36,5 +37,5 @@ def diff(
     if format is Format.json:
         as_json(answer)
     else:
-        print(tell.text(answer, manner(color), full=full), end="")
+        paged(tell.text(answer, manner(color), full=full), no_pager)
     raise SystemExit(exits.CHANGES if answer["resources"] else exits.OK)

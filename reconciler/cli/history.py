@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import _complete, exits
-from ._show import Color, ColorOption, Format, FormatOption, as_json, key, manner
+from ._show import Color, ColorOption, Format, FormatOption, PagerOption, as_json, key, manner, paged
 
 
 def history(
@@ -19,6 +19,7 @@ def history(
     full: Annotated[bool, typer.Option("--full", help="Each field, before and after.")] = False,
     format: FormatOption = Format.text,
     color: ColorOption = Color.auto,
+    no_pager: PagerOption = False,
 ) -> None:
     """Say what happened, newest first: what trueup changed, what others changed, when a host was away.
 
@@ -40,5 +41,5 @@ def history(
     if format is Format.json:
         as_json(answer)
     else:
-        print(tell.text(answer, manner(color), with_host=not host, full=full), end="")
+        paged(tell.text(answer, manner(color), with_host=not host, full=full), no_pager)
     raise SystemExit(exits.OK)

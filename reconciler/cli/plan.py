@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from . import _complete, exits
+from ._show import PagerOption, paged
 
 
 class Format(str, Enum):
@@ -36,6 +37,7 @@ def plan(
     summary: Annotated[bool, typer.Option("--summary", help="Only the lines of the groups.")] = False,
     full: Annotated[bool, typer.Option("--full", help="No cap on diffs and lists.")] = False,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 when there are changes.")] = False,
+    no_pager: PagerOption = False,
 ) -> int:
     """Show what would change on the hosts, and why. Changes nothing and asks no host.
 
@@ -50,6 +52,7 @@ def plan(
     from ..planning import planned
     from ..settings import load
     from ..tell import plan_json, plan_md, plan_text, problems
+    from ..tell.clean import plural
     from ..tell.plan_view import only
 
     settings = load()
@@ -60,6 +63,7 @@ def plan(
         if errors:
             return exits.ERROR
     assert made.plan is not None and made.desired is not None
+    made.known(host=host, kind=kind)
     shown = only(made.plan, host=host, kind=kind)
     if format is Format.json:
         print(plan_json.text(made.kinds, shown), end="")
@@ -76,9 +80,10 @@ def plan(
             branch=settings.branch,
             observe=made.desired.policy.mode != "enforce",
         )
-        print(plan_text.text(made.kinds, shown, manner), end="")
+        told = plan_text.text(made.kinds, shown, manner)
         if made.pending:
-            print(f"{made.pending:,} changes are pending anyway, not from here.")
+            told += f"{plural(made.pending, 'change')} pending anyway, not from here.\n"
+        paged(told, no_pager)
     if shown.stopped:
         return exits.STOPPED
     waiting = shown.changes or (shown.never_seen and observed is None)
