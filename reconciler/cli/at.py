@@ -11,8 +11,8 @@ import typer
 from . import _complete, exits
 from ._show import Color, ColorOption, Format, FormatOption, as_json, key, manner
 
-_AGO = re.compile(r"(\d+)\s*(s|m|min|h|d|w)(?:\s+ago)?")
-_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+_AGO = re.compile(r"(\d+)\s*(?:(s|m|h|d|w)|(?:(s)ec|(m)in|(s)econd|(m)inute|(h)our|(d)ay|(w)eek)s?)(?:\s+ago)?")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def at(
@@ -58,7 +58,7 @@ def parse(text: str, now: datetime.datetime) -> datetime.datetime:
     ago = _AGO.fullmatch(words)
     if ago is not None:
         try:
-            return now - datetime.timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
+            return now - datetime.timedelta(seconds=int(ago[1]) * _SECONDS[next(filter(None, ago.groups()[1:]))])
         except OverflowError:
             raise typer.BadParameter(f"{text!r} is too long ago") from None
     try:
