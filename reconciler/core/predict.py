@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from .kind import Kinds
-from .model import Absent, Action, Change, Key, Observation, Origin, Owned, Plan, Present, Unknown
+from .model import Absent, Action, Change, Key, Observation, Origin, Owned, Plan, Unknown
 
 
 def predicted(kinds: Kinds, changes: Iterable[Change]) -> dict[Key, Observation]:
@@ -55,7 +55,3 @@ def simulate(
     for key in plan.release:
         mine.pop(key, None)
     return seen, mine
-
-
-def is_present(seen: Observation) -> bool:
-    return isinstance(seen, Present)
