@@ -18,11 +18,12 @@ def left_of(name: str, also: Sequence[str] = ()) -> list[str]:
     left += [path for path in also if Path(path).exists()]
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
-        except OSError:
+            command = (process / "cmdline").read_bytes()
+            words = (process / "environ").read_bytes() + command
+        except OSError:  # it ended between two reads, which is what the caller waits for
             continue
         if any(mark.encode() in words for mark in (f"/trueup-lab/{name}", *also)):
-            left.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            left.append(command.replace(b"\0", b" ").decode(errors="replace"))
     return left
 
 
