@@ -7,7 +7,7 @@ PY := .venv/bin/python
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo env PYTHONDONTWRITEBYTECODE=1 PYTEST_ADDOPTS=-pno:cacheprovider)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint gen bless lock clean
+.PHONY: help setup demo test bench lint gen bless lock clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -21,6 +21,9 @@ demo: ## Start 3 lab hosts, push example-repo/ and watch it converge; EXIT=1 end
 
 test: setup lint ## Run every test (about 15 minutes on two cores at most)
 	@$(ROOT) $(PY) -m pytest -n 2 --dist loadfile
+
+bench: setup ## Measure against the targets, minutes long: a table and bench-results.json; ONLY=name runs one
+	@$(ROOT) $(PY) -m tests.bench "$(ONLY)"
 
 lint: setup ## Format, lint, types, the walls between rooms, and that generated files are fresh
 	@$(PY) -m ruff format --quiet --check . || { echo "next: $(PY) -m ruff format ."; exit 1; }

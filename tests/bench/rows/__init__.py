@@ -1,0 +1,1 @@
+"""The benches, one file each: `make bench ONLY=name`."""
