@@ -41,7 +41,7 @@ def test_the_next_start_finishes(fleet: Fleet) -> None:
         commit = fleet.land()
         until(lambda: runs(fleet.hosts[0]) == 1)
         os.killpg(daemon.pid, signal.SIGKILL)
-        daemon.wait(timeout=10)
+        daemon.wait(timeout=30)
     with fleet.serve():
         fleet.trueup("wait", commit)
         for host in fleet.hosts:

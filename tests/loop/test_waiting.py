@@ -77,7 +77,7 @@ def test_events_come_as_they_are_told_and_the_verdict_is_the_last() -> None:
 def test_at_the_limit_it_still_runs_and_the_watching_ends() -> None:
     started = time.monotonic()
     [*_, last] = wait(Line("b"), Bus(), lambda: None, lambda: True, "b", 0.3)
-    assert last["verdict"] == "running" and time.monotonic() - started < 2
+    assert last["verdict"] == "running" and time.monotonic() - started < 20
 
 
 def test_silence_is_broken_by_a_beat() -> None:

@@ -66,7 +66,7 @@ def test_a_yes_is_a_yes_and_an_exact_no_is_a_no(said: Any, value: Any) -> None:
         assert not right
 
 
-@settings(max_examples=200, deadline=2000)
+@settings(max_examples=200, deadline=20_000)
 @given(documents(), VALUES)
 def test_of_our_own_schemas(document: dict[str, Any], value: Any) -> None:
     for name in schema.all_kinds(KINDS):

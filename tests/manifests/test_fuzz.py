@@ -58,7 +58,7 @@ def judged(files: dict[str, str | bytes]) -> None:
     assert tell.text(reading.problems, repo).count("\n") >= len(reading.problems)
 
 
-@settings(max_examples=250, deadline=5000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=250, deadline=50_000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.data())
 def test_documents_that_look_like_ours(data: st.DataObject) -> None:
     made = data.draw(st.lists(documents(), min_size=1, max_size=4))
@@ -66,7 +66,7 @@ def test_documents_that_look_like_ours(data: st.DataObject) -> None:
     judged({"a.yaml": text, "files/x": "x\n"})
 
 
-@settings(max_examples=150, deadline=5000)
+@settings(max_examples=150, deadline=50_000)
 @given(st.data())
 def test_right_and_wrong_texts_cut_and_joined(data: st.DataObject) -> None:
     """Texts of the table of bad input, cut anywhere and glued: mistakes on top of mistakes."""

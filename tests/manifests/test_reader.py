@@ -76,7 +76,7 @@ PIECES = st.sampled_from(["a: ", "- ", "\n", "  ", "\t", "[", "]", "{", "}", "&a
                           "? ", ": ", "<<: ", "0644", "~", "\\", "%YAML 1.1\n", "é", "\u2028", "\x85", "\r", "\r\n", "x", ",", "@", "`"])  # fmt: skip
 
 
-@settings(max_examples=600, deadline=2000)
+@settings(max_examples=600, deadline=20_000)
 @given(st.lists(PIECES, max_size=40).map("".join))
 def test_any_text_is_read_or_told(text: str) -> None:
     documents, problems = load(text.encode(), "p")
@@ -89,7 +89,7 @@ def test_any_text_is_read_or_told(text: str) -> None:
         assert 1 <= doc.at(()).line <= lines
 
 
-@settings(max_examples=200, deadline=2000)
+@settings(max_examples=200, deadline=20_000)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_told(data: bytes) -> None:
     load(data, "p")
