@@ -24,6 +24,9 @@ from .settings import Settings
 RETRY_UNREACHABLE = 60.0
 """Seconds until a host that did not answer is tried again, while it is away for less than five minutes; then five."""
 
+READ_COMMITS = 4
+"""Commits whose manifests are kept read: the tip, the held one, and two that somebody asks about."""
+
 
 class Silent:
     """Tells nobody."""
@@ -59,7 +62,9 @@ class World:
         """Held by whoever visits hosts: one round at a time, however many ask."""
         self.stopping = False
         """Set by whoever wants the current round to end after the trip that is under way."""
+        self._reading = threading.Lock()
         self._parsed: dict[str, Any] = {}
+        """What manifests/ keeps of the reading before: of one commit, so that it can't grow."""
         self._read: dict[str, tuple[Files, Reading]] = {}
 
     @classmethod
@@ -99,15 +104,25 @@ class World:
         return self._repo
 
     def read(self, rev: str) -> tuple[Files, Reading]:
-        """The manifests of a commit; the last few commits are remembered, and parsed documents by their blob."""
-        if rev in self._read:
-            return self._read[rev]
-        files = self.repo.files(rev)
-        reading = manifests.read(files, self.kinds, self.sealer.seal, cache=self._parsed)
-        if files.commit.id:
-            self._read[files.commit.id] = (files, reading)
-            while len(self._read) > 4:
-                self._read.pop(next(iter(self._read)))
+        """The manifests of a commit; the last few commits are remembered, and parsed documents by their blob.
+
+        The plaintext of their secrets stays as long as anybody has what was read: a trip that is under way among them.
+        """
+        known = self._read.get(rev)
+        if known is not None:
+            return known
+        with self._reading:  # one at a time: the door's threads share what is remembered
+            if rev in self._read:
+                return self._read[rev]
+            files = self.repo.files(rev)
+            sealed = self.sealer.reading()
+            reading = manifests.read(files, self.kinds, sealed.seal, cache=self._parsed)
+            if reading.desired is not None:
+                sealed.belongs_to(reading.desired)
+            if files.commit.id:
+                while len(self._read) >= READ_COMMITS:
+                    self._read.pop(next(iter(self._read)))
+                self._read[files.commit.id] = (files, reading)
         return files, reading
 
     def newest(self) -> str:

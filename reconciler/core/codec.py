@@ -1,4 +1,4 @@
-"""The nouns of model.py as plain JSON and back, driven by their own types: what crosses the daemon's socket.
+"""The nouns of model as plain JSON and back, driven by their own types: what crosses the daemon's socket.
 
 Not a document for people or other programs (those carry `format`): both ends are the same version of trueup.
 """
@@ -38,16 +38,18 @@ _TAGGED = {"Present", "Absent", "Unknown"}
 
 
 def decode(kind: Any, value: Json) -> Any:
-    """A `kind` (a class of model.py, or a type made of them) from its JSON. Raises ValueError on anything else."""
+    """A `kind` (a class of model, or a type made of them) from its JSON. Raises ValueError on anything else."""
     try:
         return _decode(kind, value)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not a {getattr(kind, '__name__', kind)}: {error}") from None
+    except RecursionError:
+        raise ValueError(f"not a {getattr(kind, '__name__', kind)}: nested too deeply") from None
 
 
 @cache
 def _hints(name: str) -> dict[str, Any]:
-    return get_type_hints(getattr(model, name), vars(model))
+    return get_type_hints(getattr(model, name))
 
 
 def _decode(kind: Any, value: Json) -> Any:
