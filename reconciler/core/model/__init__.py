@@ -1,0 +1,66 @@
+"""The nouns that every room speaks in: plain frozen data, no behaviour that needs the world.
+
+Two rules of what may live here: a noun that more than one room needs, and nothing that decides
+(diff, order, guard, plan and verdict decide). They follow the line: manifests say `desired`, hosts are `observed`,
+the `past` is what is owned, a plan (`planned`) of changes closes the gap, and a `visit` carries it out.
+"""
+
+from .desired import Desired, Manifest, Meaning, Resource, Spread
+from .inventory import DEFAULT_WAVES, Host, Limit, Policy, WaveRule
+from .names import NOTHING, Commit, Json, Key, Ref, Source, State, canonical, digest
+from .observed import Absent, Observation, Present, Unknown, observation, reading_json, same_observation
+from .past import Approval, Backoff, HostPast, Origin, Owned, Pause
+from .planned import Action, Change, FieldChange, GuardHit, Left, Plan, Reason, Row
+from .visit import Look, Op, Outcome, Reading, Report, Result, Trouble, Verdict, Visit
+
+__all__ = [
+    "DEFAULT_WAVES",
+    "NOTHING",
+    "Absent",
+    "Action",
+    "Approval",
+    "Backoff",
+    "Change",
+    "Commit",
+    "Desired",
+    "FieldChange",
+    "GuardHit",
+    "Host",
+    "HostPast",
+    "Json",
+    "Key",
+    "Left",
+    "Limit",
+    "Look",
+    "Manifest",
+    "Meaning",
+    "Observation",
+    "Op",
+    "Origin",
+    "Outcome",
+    "Owned",
+    "Pause",
+    "Plan",
+    "Policy",
+    "Present",
+    "Reading",
+    "Reason",
+    "Ref",
+    "Report",
+    "Resource",
+    "Result",
+    "Row",
+    "Source",
+    "Spread",
+    "State",
+    "Trouble",
+    "Unknown",
+    "Verdict",
+    "Visit",
+    "WaveRule",
+    "canonical",
+    "digest",
+    "observation",
+    "reading_json",
+    "same_observation",
+]

@@ -1,0 +1,77 @@
+"""What is remembered: what trueup owns, what people asked for, how hosts answered, what failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from .names import Key, Source, State
+
+
+class Origin(str, Enum):
+    CREATED = "created"
+    FOUND = "found"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Owned:
+    """What trueup was last told to keep, and kept: the memory that makes a deletion possible and safe."""
+
+    key: Key
+    origin: Origin
+    spec: State
+    """As last applied, sealed."""
+    digest: str
+    commit: str
+    on_remove: str = ""
+    source: Source = Source(path="")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pause:
+    """Somebody asked trueup to leave hosts alone for a while."""
+
+    selector: str
+    why: str
+    who: str
+    until: float
+    """Seconds since 1970 UTC."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Approval:
+    """A human's yes to one guard of what one commit was shown to do, and no more than that."""
+
+    guard: str
+    commit: str
+    allowed: frozenset[str]
+    """Digests of (key, action, after): the set that was shown. A later plan's set must lie within it."""
+    who: str
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HostPast:
+    """What is remembered about a host as a whole."""
+
+    seen_at: float | None = None
+    """When its readings were last taken, None: never looked at."""
+    tried_at: float | None = None
+    """When a visit was last tried, whether it got through or not."""
+    trouble: str = ""
+    """Why the last visit did not get through; empty when it did."""
+    trouble_code: str = ""
+    trouble_since: float | None = None
+    machine_id: str = ""
+    paused: Pause | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backoff:
+    """A (key, digest) that failed and is not tried again before `until`, in the same commit."""
+
+    key: Key
+    digest: str
+    commit: str
+    until: float
+    why: str = ""
