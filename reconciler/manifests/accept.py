@@ -7,12 +7,12 @@ without mistakes doesn't even import it (0.14 s of a command that should take le
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..core.model import Json
+from . import ecma
 
 Test: TypeAlias = Callable[[Json], bool]
 
@@ -122,7 +122,7 @@ def _length(
 
 
 def _pattern(limit: Json) -> Quick:
-    search = re.compile(limit).search
+    search = ecma.compile_pattern(limit).search
     return Quick(lambda value: not isinstance(value, str) or search(value) is not None, True)
 
 

@@ -13,7 +13,7 @@ from ..core import diff
 from ..core.kind import Kinds
 from ..core.model import Absent, Desired, Json, Key, Observation, Origin, Owned, Present, Source, State, Unknown, digest
 from ..core.problem import Problem, in_order
-from . import reader, words
+from . import ecma, reader, words
 from .codes import problem
 from .reader import Document, Field
 
@@ -131,11 +131,9 @@ class _File:
         )
 
     def _possible(self, doc: Document, index: int, kind: str, state: Json) -> bool:
-        from jsonschema import Draft202012Validator
-
         judge = self._states.get(kind)
         if judge is None:
-            judge = self._states[kind] = Draft202012Validator(dict(self.kinds.schemas[kind]["state"]))
+            judge = self._states[kind] = ecma.validator(dict(self.kinds.schemas[kind]["state"]))
         before = len(self.problems)
         for error in judge.iter_errors(state):
             where = (index, "state", *error.absolute_path)

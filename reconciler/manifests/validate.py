@@ -12,7 +12,7 @@ from typing import Any
 from ..core.kind import Kinds
 from ..core.model import Json
 from ..core.problem import Problem
-from . import accept, schema, words
+from . import accept, ecma, schema, words
 from .codes import problem
 from .reader import Document, Field
 
@@ -39,9 +39,7 @@ class Judges:
     def errors(self, kind: str, value: Json) -> Iterator[Any]:
         """What jsonschema says against it; nothing when it is right after all."""
         if kind not in self._slow:
-            from jsonschema import Draft202012Validator
-
-            self._slow[kind] = Draft202012Validator(schema.envelope(self.kinds, kind))
+            self._slow[kind] = ecma.validator(schema.envelope(self.kinds, kind))
         yield from self._slow[kind].iter_errors(value)
 
 
@@ -109,7 +107,7 @@ def _told(error: Any, doc: Document, kind: str, kinds: Kinds) -> Iterator[Proble
 
 def _unknown(error: Any, doc: Document, kind: str, where: Field) -> Iterator[Problem]:
     known: Mapping[str, Json] = error.schema.get("properties", {})
-    patterns = [re.compile(pattern) for pattern in error.schema.get("patternProperties", {})]
+    patterns = [ecma.compile_pattern(pattern) for pattern in error.schema.get("patternProperties", {})]
     if isinstance(error.schema.get("additionalProperties"), dict):
         yield _value(error, doc, kind, where)
         return
@@ -162,10 +160,8 @@ def _branches(error: Any, doc: Document, kind: str, kinds: Kinds, where: Field) 
 
 
 def _type_fits(branch: Mapping[str, Json], value: Json) -> bool:
-    from jsonschema import Draft202012Validator
-
     said = branch.get("type")
-    return said is None or Draft202012Validator({"type": said}).is_valid(value)
+    return said is None or bool(ecma.validator({"type": said}).is_valid(value))
 
 
 def _value(error: Any, doc: Document, kind: str, where: Field) -> Problem:
