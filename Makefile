@@ -7,7 +7,7 @@ PY := .venv/bin/python
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo env PYTHONDONTWRITEBYTECODE=1 PYTEST_ADDOPTS=-pno:cacheprovider)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint gen bless lock clean
+.PHONY: help setup demo test soak bench lint gen bless lock clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -20,7 +20,10 @@ demo: ## Start 3 lab hosts, push example-repo/ and watch it converge; EXIT=1 end
 	@$(ROOT) $(PY) -m lab.demo $(if $(EXIT),--exit)
 
 test: setup lint ## Run every test (about 15 minutes on two cores at most)
-	@$(ROOT) $(PY) -m pytest -n 2 --dist loadfile
+	@$(ROOT) $(PY) -m pytest -n 2 --dist loadfile --ignore tests/soak
+
+soak: setup ## Run what takes long: hosts that come and go, every point to be killed at; half an hour
+	@$(ROOT) $(PY) -m pytest -s tests/soak
 
 bench: setup ## Measure against the targets, minutes long: a table and bench-results.json; ONLY=name runs one
 	@$(ROOT) $(PY) -m tests.bench "$(ONLY)"
