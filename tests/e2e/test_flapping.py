@@ -21,7 +21,7 @@ def flap(
     """For `seconds`, a tenth of the hosts have their cable pulled and put back at random moments, while a commit changes
     a file of all hosts every `every` seconds; then all cables are in, and each host must hold the last commit's file
     within `back_within` seconds. `sample` is told the seconds since the start and the daemon's memory, once a second."""
-    chance = random.Random(7)  # noqa: S311 - the same moments each time
+    chance = random.Random(7)
     shaky: list[LabHost] = chance.sample(list(fleet.hosts), max(1, len(fleet.hosts) // 10))
     down: dict[str, float] = {}
     number = 0
