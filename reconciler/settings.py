@@ -40,6 +40,9 @@ class Settings:
     """Folder of all that must survive a restart; made 0700 when missing. /var/lib is where the FHS puts such state."""
     database: Path = Path()
     """DuckDB's file. Default: `state.duckdb` in `stateDir`, so that one folder is all there is to back up."""
+    history_days: float = 365.0
+    """Days for which history is kept: what hosts were, what was done. What holds now is kept for ever. A year, so that
+    last year's question can be answered; of 10,000 hosts it takes a few GB."""
     known_hosts: Path = Path()
     """Pins of host keys, in ssh's own format. Default: `known_hosts` in `stateDir`, apart from the database:
     losing that must not lose the pins."""
@@ -175,7 +178,7 @@ def described() -> Iterator[tuple[str, str, str, str]]:
 # ---------------------------------------------------------------- reading
 
 _BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_POSITIVE = {"forks", "connect_timeout", "visit_limit", "poll_every"}
+_POSITIVE = {"history_days", "forks", "connect_timeout", "visit_limit", "poll_every"}
 
 
 def load(
