@@ -86,6 +86,8 @@ class World:
         key = FleetKey.read(settings.fleet_key_file) if read_only else FleetKey.ensure(settings.fleet_key_file)
         sealer = Sealer(key, repo.blob if repo is not None else None)
         store = DuckStore(settings.database, kinds)
+        if key is not None:
+            store.belongs_to(key.fleet)
         trip = AnsibleTrip(kinds, settings, sealer)
         return cls(settings=settings, kinds=kinds, repo=repo, store=store, trip=trip, sealer=sealer, tell=tell)
 

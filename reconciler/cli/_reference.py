@@ -35,11 +35,13 @@ def everything(kinds: Kinds, base: str) -> dict[str, str]:
 
 def _problems(kinds: Kinds) -> str:
     from ..door.wire import CODES as door
+    from ..keeping import CODES as keeping
     from ..repo.troubles import CODES as repo
+    from ..store.troubles import CODES as store
 
     tables: list[tuple[str, Mapping[str, Code]]] = [("The repository and its manifests", codes.CODES)]
     tables += [(f"Kind {name}", kinds[name].codes) for name in sorted(kinds.by_name) if kinds[name].codes]
-    tables += [("Git", repo), ("The command and the daemon", door)]
+    tables += [("Git", repo), ("The command and the daemon", door), ("The state file", {**store, **keeping})]
     text = _HEAD.format("reconciler/manifests/codes.py, the kinds and the rooms' tables of troubles")
     text += "# Problem codes\n\nEvery problem has a code, in brackets after its severity. Only errors refuse a push; a warning never does.\n\n"
     for title, table in tables:

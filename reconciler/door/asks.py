@@ -1,4 +1,5 @@
-"""Every question that may be asked, by name: those that look (looking.py, browsing.py, reporting.py) and those that act (acts.py)."""
+"""Every question that may be asked, by name: those that look (looking.py, browsing.py, reporting.py), those that act
+(acts.py) and those that keep (keeping.py)."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..acts import ACTS
 from ..core.model import Json
 from ..core.problem import Refused
+from ..keeping import ASKS as KEEPING
 from . import browsing, looking, reporting, wire
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def _checked(name: str, act: Ask) -> Ask:
     return checked
 
 
-ASKS: Mapping[str, Ask] = {name: _checked(name, act) for name, act in {**LOOKS, **ACTS}.items()}
+ASKS: Mapping[str, Ask] = {name: _checked(name, act) for name, act in {**LOOKS, **ACTS, **KEEPING}.items()}
 """All of them; the daemon adds `sync`, `standing` and the stream `wait`."""
 
 __all__ = ["ASKS", "LOOKS", "Ask"]

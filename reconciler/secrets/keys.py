@@ -69,6 +69,11 @@ class FleetKey:
         assert again is not None, "the key was just written"
         return again
 
+    @property
+    def fleet(self) -> str:
+        """Tells fleets apart, and nothing of the key: 16 hex digits of HMAC-SHA256(key, "trueup fleet")."""
+        return hmac.new(self.key, b"trueup fleet", hashlib.sha256).hexdigest()[:16]
+
     def of_host(self, host: str) -> str:
         """The host's key, hex: goes to its probes inside a trip, for values that may not travel."""
         return hmac.new(self.key, b"trueup host\0" + host.encode(), hashlib.sha256).hexdigest()

@@ -16,7 +16,7 @@ import numpy
 import numpy.typing
 
 from ..core.problem import Problem, Refused
-from . import troubles
+from . import mend, troubles
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -35,25 +35,38 @@ class Db:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.generation = 0
+        self.openings = 0
+        """How often the file was opened: what was laid out beside it in memory (SHEETS) lasts for one of them."""
         self.lock = threading.RLock()
         self._reading = threading.Lock()
         self._open()
 
     def _open(self) -> None:
         _folder(self.path)
+        self._lost = True
         with troubles.told(self.path):
-            self._con = duckdb.connect(str(self.path), config={"preserve_insertion_order": "false"})
+            self._con = mend.connect(self.path)
             self._con.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {SHEETS}")
             # Readers come from a connection of their own: a page doesn't wait for the write that is under way.
             self._readers = self._con.cursor()
         with suppress(OSError):
             os.chmod(self.path, 0o600)
+        self._lost = False
+        self.openings += 1
         self._migrate()
+
+    def _again(self) -> None:
+        """Open the file again if it had to be let go of and couldn't be opened since (its disk was full, or read-only)."""
+        if self._lost:
+            with self.lock:
+                if self._lost:
+                    self._open()
 
     # ---- reading and writing
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own onto the same file: its reads see one moment, whatever is written meanwhile."""
+        self._again()
         with self._reading, troubles.told(self.path):
             return self._readers.cursor()
 
@@ -81,6 +94,7 @@ class Db:
             if getattr(self, "_inside", False):
                 yield self._con
                 return
+            self._again()
             try:
                 with troubles.told(self.path):
                     self._con.execute("BEGIN")
@@ -140,21 +154,33 @@ class Db:
                     )
                 )
         files = migrations()
-        if done - files.keys():
-            raise Refused(
-                Problem(
-                    code="state-newer",
-                    path=str(self.path),
-                    message=f"the state file has migration {max(done)}, this trueup knows up to {max(files)}",
-                    hint=troubles.CODES["state-newer"].cure,
-                )
-            )
+        _none_newer(done, self.path)
         now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
         for number, file in files.items():
             if number not in done:
                 with self.writing() as con:
                     con.execute(file.read_text(encoding="utf-8"))
                     con.execute("INSERT INTO migration VALUES (?, ?)", [number, now])
+
+
+def known_migrations(con: duckdb.DuckDBPyConnection, path: Path) -> set[int]:
+    """The migrations that an open file of trueup's has. Raises Refused when this trueup doesn't know one of them."""
+    done = {int(row[0]) for row in con.execute("SELECT number FROM migration").fetchall()}
+    _none_newer(done, path)
+    return done
+
+
+def _none_newer(done: set[int], path: Path) -> None:
+    known = migrations()
+    if done - known.keys():
+        raise Refused(
+            Problem(
+                code="state-newer",
+                path=str(path),
+                message=f"the state file has migration {max(done)}, this trueup knows up to {max(known)}",
+                hint=troubles.CODES["state-newer"].cure,
+            )
+        )
 
 
 def migrations() -> dict[int, Path]:

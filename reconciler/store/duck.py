@@ -14,8 +14,8 @@ from .. import __version__
 from ..core.kind import Kinds
 from ..core.model import Approval, Commit, Desired, HostPast, Key, Owned, Pause, Plan, Report, Row, digest
 from ..core.problem import Problem, Refused
-from . import bodies, intake, owning, past, people, rounds
-from .db import Db, moment
+from . import bodies, copying, intake, owning, past, people, retention, rounds, troubles, verifying
+from .db import Db, migrations, moment
 from .names import Names
 from .sheet import KEPT, Sheet, Sheets
 from .terms import PRESENT, UNKNOWN, Taken
@@ -239,6 +239,36 @@ class DuckStore:
     def approve(self, given: Approval) -> None:
         """Remember a human's yes to one guard of one commit."""
         people.approve(self.db, given)
+
+    # ---- the file itself
+
+    def belongs_to(self, fleet: str) -> None:
+        """Remember whose state this is (a digest of the fleet's key), so that a backup is not given back to another."""
+        if self.db.rows("SELECT value FROM meta WHERE name = 'fleet'") != [(fleet,)]:
+            with self.db.writing() as con:
+                con.execute("DELETE FROM meta WHERE name = 'fleet'")
+                con.execute("INSERT INTO meta VALUES ('fleet', ?)", [fleet])
+
+    def backup(self, target: Path, progress: copying.Progress) -> Mapping[str, int]:
+        """A copy of the file as it is at this moment, at `target`; rows by table. Writers don't wait for it."""
+        self.flush()
+        with troubles.told(self.db.path), self.db.cursor() as cursor:
+            return copying.copy(cursor, target, progress)
+
+    def verify(self) -> list[verifying.Finding]:
+        """Whether the file holds together."""
+        self.flush()
+        with troubles.told(self.db.path), self.db.cursor() as cursor:
+            return verifying.verify(cursor, migrations())
+
+    def retire(self, before: float) -> Mapping[str, int]:
+        """Delete history that ended before `before`, seconds since 1970; rows gone by table. DuckDB uses their room
+        again, the file doesn't shrink."""
+        self.flush()
+        with self.db.writing() as con:
+            gone = retention.retire(con, before)
+        self.db.checkpoint()
+        return gone
 
     # ---- hosts that leave, come back, or were never there
 

@@ -62,10 +62,13 @@ class Sheets:
         self._names = names
         self._kept: list[tuple[int, Sheet]] = []
         self._made = 0
+        self._opening = db.openings
 
     def of(self, desired: Desired) -> Sheet:
         """The sheet of `desired`, made now if it isn't at hand or if names got their numbers since."""
         with self._db.lock:
+            if self._opening != self._db.openings:  # the memory that they were in went with the file
+                self._kept, self._opening = [], self._db.openings
             stamp = len(self._names.hosts) * 10**9 + len(self._names.refs)
             for kept in self._kept:
                 if kept[1].desired is desired and (kept[0] == stamp or not self._borrowed(kept[1])):

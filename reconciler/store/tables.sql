@@ -7,8 +7,8 @@
 
 -- Facts about this file.
 CREATE TABLE meta (
-    name VARCHAR NOT NULL,              -- `created`, `trueup`, `probe KIND`
-    value VARCHAR NOT NULL              -- the moment, the version that wrote last, the digest of a kind's probe
+    name VARCHAR NOT NULL,              -- `fleet`, `trueup`, `probe KIND`
+    value VARCHAR NOT NULL              -- a digest of the fleet's key, the version that wrote last, the digest of a kind's probe
 );
 
 -- The migrations that were applied, in order.

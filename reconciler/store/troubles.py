@@ -36,7 +36,8 @@ CODES: Mapping[str, Code] = {
     "state-damaged": Code(
         severity="error",
         meaning="The state file is not one that DuckDB can read: damaged, cut short, or another program's.",
-        cure="Put it aside (mv) and start again: history and approvals are lost, ownership is read back from the hosts.",
+        cure="Give back a backup: trueup state restore FILE. Without one, put it and its .wal aside (mv) and start again: "
+        "history, approvals and pauses are lost, ownership is read back from the hosts.",
     ),
     "state-newer": Code(
         severity="error",

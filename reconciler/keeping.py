@@ -1,0 +1,329 @@
+"""`trueup state`: the state file saved, given back, looked through and made small.
+
+save, compact   through a copy that is whole before it has its name       restore   beside the old one, which is kept
+What a running daemon may be asked (ASKS) goes through its door, so that a copy is of one moment while it works; what
+puts another file in place of the state's needs the daemon gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from .core.kind import Code
+from .core.model import Json
+from .core.problem import Problem, Refused
+from .settings import Settings
+from .tell.plan_json import rfc3339
+
+if TYPE_CHECKING:
+    from .ports import Tell
+    from .store import DuckStore
+    from .world import World
+
+DAY = 86_400.0
+LEFT_OVER = 3600.0
+"""Seconds after which a copy that nobody fetched is taken away."""
+
+CODES: Mapping[str, Code] = {
+    "backup-exists": Code(
+        severity="error",
+        meaning="A file of that name is there already.",
+        cure="Give another name, or --replace.",
+    ),
+    "backup-missing": Code(
+        severity="error", meaning="There is no such file.", cure="Look at its name: ls -l of its folder."
+    ),
+    "backup-unreadable": Code(
+        severity="error",
+        meaning="A file of the backup can't be read or written.",
+        cure="Run it as the user that owns stateDir, or with sudo; look at the folder's room and permissions.",
+    ),
+    "backup-damaged": Code(
+        severity="error",
+        meaning="The backup is not what was written: its checksum or its contents don't hold together.",
+        cure="Take another backup; `trueup state verify FILE` says what is wrong with this one.",
+    ),
+    "backup-of-another-fleet": Code(
+        severity="error",
+        meaning="The backup was made beside another fleet's key.",
+        cure="Give back that fleet.key first; or --other-fleet: then every secret looks changed once.",
+    ),
+    "state-missing": Code(
+        severity="error",
+        meaning="There is no state here yet.",
+        cure="trueup serve or apply makes it; look at TRUEUP_STATE_DIR if there should be one.",
+    ),
+    "state-in-use": Code(
+        severity="error",
+        meaning="A daemon works with this state.",
+        cure="systemctl stop trueup (or end the daemon), do it, and start the daemon again.",
+    ),
+}
+
+
+def refused(code: str, message: str = "", path: Path | str = "", hint: str = "") -> Refused:
+    """A Refused with one problem of CODES."""
+    return Refused(
+        Problem(code=code, message=message or CODES[code].meaning, path=str(path), hint=hint or CODES[code].cure)
+    )
+
+
+# ---------------------------------------------------------------- asked of whoever has the state open
+
+
+def backup(world: World, args: Mapping[str, Json]) -> dict[str, Json]:
+    """A copy of the state as it is now, in a folder that only its owner can open; who asked takes it from there."""
+    folder = world.settings.state_dir / "backup"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in folder.iterdir():
+            if time.time() - left.stat().st_mtime > LEFT_OVER:
+                left.unlink()
+        made = folder / f"{os.getpid()}-{time.time_ns()}.duckdb"
+        now = world.now()
+        rows = _store(world).backup(made, lambda table, count: world.tell.say("copying", table=table, rows=count))
+        return {
+            "format": 1,
+            "path": str(made),
+            "size": made.stat().st_size,
+            "rows": sum(rows.values()),
+            "at": rfc3339(now),
+        }
+    except OSError as error:
+        raise refused(
+            "backup-unreadable", f"the copy can't be written: {error.strerror}", error.filename or folder
+        ) from error
+
+
+def verify(world: World, args: Mapping[str, Json]) -> dict[str, Json]:
+    """What was checked, and what is broken."""
+    return _verified(str(world.settings.database), _store(world).verify())
+
+
+ASKS: Mapping[str, Callable[[World, Mapping[str, Json]], dict[str, Json]]] = {
+    "state-backup": backup,
+    "state-verify": verify,
+}
+
+
+def _store(world: World) -> DuckStore:
+    return cast("DuckStore", world.store)
+
+
+def _verified(path: str, findings: list[Any]) -> dict[str, Json]:
+    return {
+        "format": 1,
+        "path": path,
+        "sound": not any(finding.broken for finding in findings),
+        "checks": [finding.json() for finding in findings],
+    }
+
+
+# ---------------------------------------------------------------- for the command
+
+
+def save(settings: Settings, file: Path, *, replace: bool, tell: Tell | None = None) -> dict[str, Json]:
+    """A backup in `file`, and its checksum in FILE.sha256 (as sha256sum(1) reads it): both 0600, whole or not there."""
+    from . import door
+
+    file = file.absolute()
+    if file.exists() and not replace:
+        raise refused("backup-exists", path=file)
+    _there(settings)
+    answer = door.ask(settings, "state-backup", {}, tell)
+    made = Path(str(answer["path"]))
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        told = _copied(made, part)
+        _written(file.with_name(file.name + ".sha256"), f"{told}  {file.name}\n")
+        os.replace(part, file)
+        _sync_folder(file.parent)
+    except OSError as error:
+        raise refused("backup-unreadable", str(error.strerror), error.filename or file) from error
+    finally:
+        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            made.unlink()
+    return {**answer, "path": str(file), "sha256": told}
+
+
+def looked_through(settings: Settings, file: Path | None) -> dict[str, Json]:
+    """`verify` of the state, or of a backup. Raises Refused when it can't even be opened."""
+    from . import door
+
+    if file is None:
+        _there(settings)
+        return door.ask(settings, "state-verify")
+    _checksum(file)
+    return _verified(str(file), _findings(file)[1])
+
+
+def restore(settings: Settings, file: Path, *, other_fleet: bool = False) -> dict[str, Json]:
+    """Put a backup in the place of the state; the old one is kept beside it. No daemon may run meanwhile."""
+    from .manifests.kinds import load_kinds
+    from .secrets import FleetKey
+    from .store import DuckStore, copying, mend
+
+    with _alone(settings):
+        _checksum(file)
+        fresh = settings.database.with_name(f".restore-{os.getpid()}.duckdb")
+        try:
+            told = _copied(file, fresh)
+            facts, findings = _findings(fresh)
+            broken = [finding for finding in findings if finding.broken]
+            if broken:
+                raise refused("backup-damaged", "; ".join(f"not so: {one.check}" for one in broken[:5]), file)
+            key = FleetKey.read(settings.fleet_key_file)
+            if not other_fleet and key is not None and facts.get("fleet", key.fleet) != key.fleet:
+                raise refused("backup-of-another-fleet", path=file)
+            store = DuckStore(fresh, load_kinds())  # an older one is brought up to date here, not in place
+            with store.db.writing() as con:
+                copying.look_again(con)
+            hosts = len(store.machines())
+            store.close()
+            kept = mend.aside(settings.database, "before-restore") if settings.database.exists() else None
+            copying.swap(fresh, settings.database, kept)
+        except OSError as error:
+            raise refused("backup-unreadable", str(error.strerror), error.filename or file) from error
+        finally:
+            fresh.unlink(missing_ok=True)
+            mend.log_of(fresh).unlink(missing_ok=True)
+    return {
+        "format": 1,
+        "path": str(settings.database),
+        "from": str(file),
+        "sha256": told,
+        "kept": str(kept) if kept else "",
+        "hosts": hosts,
+        "key": key is not None,
+    }
+
+
+def compact(settings: Settings, now: float, tell: Callable[[str, int], None]) -> dict[str, Json]:
+    """Drop history that is older than `historyDays`, and write the file anew without the room that was freed."""
+    from .manifests.kinds import load_kinds
+    from .store import DuckStore, copying, mend
+
+    with _alone(settings):
+        _there(settings)
+        before = _size(settings.database)
+        fresh = settings.database.with_name(f".compact-{os.getpid()}.duckdb")
+        store = DuckStore(settings.database, load_kinds())
+        try:
+            gone = store.retire(now - settings.history_days * DAY)
+            rows = store.backup(fresh, tell)
+            store.close()
+            copying.swap(fresh, settings.database)
+        except OSError as error:
+            raise refused("backup-unreadable", str(error.strerror), error.filename or fresh) from error
+        finally:
+            store.close()
+            fresh.unlink(missing_ok=True)
+            mend.log_of(fresh).unlink(missing_ok=True)
+    return {
+        "format": 1,
+        "path": str(settings.database),
+        "before": before,
+        "after": _size(settings.database),
+        "rows": sum(rows.values()),
+        "gone": {table: count for table, count in gone.items() if count},
+        "historyDays": settings.history_days,
+    }
+
+
+# ---------------------------------------------------------------- files
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """No daemon runs on this state, none starts meanwhile, and no command has it open. Raises Refused."""
+    from . import door
+    from .loop.serving import only_one
+    from .store import copying
+
+    if door.running(settings):
+        raise refused("state-in-use", f"a daemon answers on {settings.socket}")
+    with only_one(settings):
+        copying.not_in_use(settings.database)
+        yield
+
+
+def _there(settings: Settings) -> None:
+    from . import door
+
+    if not settings.database.exists() and not door.running(settings):
+        raise refused("state-missing", path=settings.database)
+
+
+def _findings(file: Path) -> tuple[dict[str, str], list[Any]]:
+    from .store import copying, troubles, verifying
+    from .store.db import known_migrations, migrations
+
+    with troubles.told(file), copying.open_copy(file) as con:
+        known_migrations(con, file)
+        return copying.about(con), verifying.verify(con, migrations())
+
+
+def _checksum(file: Path) -> None:
+    """Raises Refused when FILE.sha256 is there and says otherwise."""
+    from .store import copying
+
+    try:
+        told = file.with_name(file.name + ".sha256").read_text(encoding="ascii").split()
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError):
+        told = []
+    try:
+        if not told or copying.sha256(file) != told[0]:
+            raise refused("backup-damaged", "it is not what its checksum (.sha256) was made of", file)
+    except FileNotFoundError:
+        raise refused("backup-missing", path=file) from None
+    except OSError as error:
+        raise refused("backup-unreadable", str(error.strerror), file) from error
+
+
+def _copied(source: Path, target: Path) -> str:
+    """Copy bytes to a new file (0600, synced); their SHA-256. Raises OSError."""
+    told = hashlib.sha256()
+    if not source.exists():
+        raise refused("backup-missing", path=source)
+    with source.open("rb") as file, open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        while piece := file.read(1 << 20):
+            told.update(piece)
+            out.write(piece)
+        out.flush()
+        os.fsync(out.fileno())
+    return told.hexdigest()
+
+
+def _written(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    os.replace(part, path)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _size(database: Path) -> int:
+    """Bytes of the file and its log."""
+    log = database.with_name(database.name + ".wal")
+    return sum(path.stat().st_size for path in (database, log) if path.exists())
+
+
+__all__ = ["ASKS", "CODES", "compact", "looked_through", "restore", "save"]

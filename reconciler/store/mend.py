@@ -1,0 +1,99 @@
+"""What a crash can leave of the file and its write-ahead log, and how it is opened all the same.
+
+DuckDB syncs the log at each commit and replays it up to the last whole transaction, so a log that was merely cut short
+opens by itself. A power cut may leave more: a tail that was given its length and not yet its bytes (zeros, or older
+bytes), on which DuckDB stops with an error. Nothing of that tail was ever reported as written: it is cut off, and kept
+aside. A file that ends before its headers do was being made when the power went; nothing is in it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import re
+import shutil
+from pathlib import Path
+
+import duckdb
+
+LOG = logging.getLogger("trueup.store")
+
+HEADERS = 3 * 4096
+"""Bytes before the first block: a main header and two database headers (DuckDB's storage format)."""
+
+_TORN = re.compile(r"replaying WAL file.*entry at byte position (\d+)", re.IGNORECASE | re.DOTALL)
+
+
+def connect(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open the file, mended first where a crash left it torn. Raises duckdb.Error for whatever else is wrong with it."""
+    try:
+        return _open(path)
+    except duckdb.Error as error:
+        told = _mended(path, str(error))
+        if not told:
+            raise
+    LOG.warning("%s", told)
+    return _open(path)
+
+
+def _open(path: Path) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(str(path), config={"preserve_insertion_order": "false"})
+
+
+def log_of(path: Path) -> Path:
+    """The write-ahead log beside a file, in DuckDB's own naming."""
+    return path.with_name(path.name + ".wal")
+
+
+def aside(path: Path, why: str) -> Path:
+    """A name beside `path` that nothing has yet: what is put there stays until somebody takes it away."""
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    wanted = path.with_name(f"{path.name}.{why}-{stamp}")
+    number = 1
+    while wanted.exists():
+        number += 1
+        wanted = path.with_name(f"{path.name}.{why}-{stamp}-{number}")
+    return wanted
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` last."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _mended(path: Path, words: str) -> str:
+    """What was done, in a sentence; empty when nothing could be."""
+    log = log_of(path)
+    torn = _TORN.search(words)
+    if torn and log.exists():
+        kept = aside(log, "torn")
+        shutil.copyfile(log, kept)
+        os.chmod(kept, 0o600)
+        with log.open("r+b") as file:
+            lost = os.fstat(file.fileno()).st_size - int(torn[1])
+            file.truncate(int(torn[1]))
+            os.fsync(file.fileno())
+        sync_folder(path.parent)
+        return (
+            f"the state's log ended in {lost} bytes that were never written whole (a power cut?): opened as it was before "
+            f"them. Pauses and approvals of that last moment are to be given again; hosts are read again. Kept: {kept}"
+        )
+    if path.exists() and path.stat().st_size < HEADERS:
+        kept = aside(path, "torn")
+        os.rename(path, kept)
+        if log.exists():
+            os.rename(log, log_of(kept))
+        sync_folder(path.parent)
+        return (
+            f"{path} ended before its headers did, so nothing was in it: begun anew. What hosts keep of ownership is read "
+            f"back from them. Kept: {kept}"
+        )
+    return ""
+
+
+__all__ = ["HEADERS", "aside", "connect", "log_of", "sync_folder"]
