@@ -57,10 +57,21 @@ class Settings:
     socket: Path = Path()
     """The daemon's Unix socket, mode 0660, group `trueup`. Default: `FLEET.sock` in `runDir`."""
     listen: str = "127.0.0.1:8080"
-    """Address and port of the status page. Loopback, because the page asks nobody who he is."""
-    listen_beyond_loopback: bool = False
-    """Whether `listen` may be an address that other machines reach. False, because whoever reaches the page reads all
-    of it; true only behind a proxy that asks for a login, or in a network that is trusted."""
+    """Address and port of the status page. Loopback, because the page asks nobody who he is until it is told how:
+    an address that others reach needs `pageTokenFile` with `tlsCertificate`, or `pageProxies`."""
+    tls_certificate: Path | None = None
+    """PEM file with the page's certificate and its chain; read again when it was renewed. None: plain HTTP."""
+    tls_key: Path | None = None
+    """PEM file with the key of `tlsCertificate`, without a passphrase, which nobody would be there to type."""
+    page_token_file: Path | None = None
+    """A file that only its owner can read, with the word that the page asks for, 20 characters or more: as the
+    password in a browser, or as `Authorization: Bearer`. None: nobody is asked. Read again when it changes."""
+    page_proxies: str = ""
+    """Addresses or networks, with commas between, of the proxies that ask readers who they are and say so in
+    `pageUserHeader`. Empty: no header is believed, as anybody could send it."""
+    page_user_header: str = ""
+    """The header in which those proxies name the reader, e.g. `X-Forwarded-User`; they must take away one that the reader
+    sent. Empty: with `pageProxies` empty, none; there is no default, because each login proxy has another."""
     page_names: str = ""
     """Names, with commas between, under which the page may be asked beside `localhost` and numeric addresses: what
     stands in the browser's address when a proxy or DNS gives it a name. Empty, because a name that a foreign site
@@ -108,12 +119,21 @@ class Settings:
     git_known_hosts: Path = Path()
     """Host keys of the remote: a remote over SSH is verified too. Default: `git_known_hosts` in `stateDir`."""
     vault_password_file: Path | None = None
-    """Ansible Vault's password, for `!vault` values in the repository. None: they can't be opened here."""
+    """A file that only its owner can read, with Ansible Vault's password for what the repository has vaulted without a
+    vault id. None: the variable TRUEUP_VAULT_PASSWORD, or such values can't be opened here."""
+    vault_password: str = field(default="", repr=False)
+    """From TRUEUP_VAULT_PASSWORD only, never from the file; not shown anywhere."""
+    vault_passwords: Mapping[str, Json] = field(default_factory=dict)
+    """Further passwords of Ansible Vault: LABEL (the vault id) → a file that only its owner can read. Only in the file."""
     age_identity_file: Path | None = None
-    """The identity that opens age-encrypted files. None: they can't be opened here."""
+    """A file that only its owner can read, with the identities that open age-encrypted secrets (`age-keygen -o FILE`, or
+    an SSH private key without a passphrase). None: they can't be opened here."""
     secrets: Mapping[str, Json] = field(default_factory=dict)
     """Secrets that don't come from the repository: NAME → `{file: path}`, `{env: VARIABLE}` or `{command: [argv]}`.
     Only here, in the controller's own file: a commit must not make the controller run or read anything."""
+    secret_commands_every: float = 300.0
+    """Seconds between two runs of a `command` of `secrets`. Five minutes, as what they ask (a password server) would not
+    like to be asked at every look; what one said last holds when it fails."""
     log_format: LogFormat = "human"
     """`human` lines, or one `json` object a line for a collector."""
 
@@ -145,7 +165,8 @@ def this_controller(state_dir: Path) -> str:
 
 # ---------------------------------------------------------------- names
 
-FROM_ENVIRONMENT_ONLY = frozenset({"become_password"})
+FROM_ENVIRONMENT_ONLY = frozenset({"become_password", "vault_password"})
+FROM_FILE_ONLY = frozenset({"secrets", "vault_passwords"})
 
 
 def key_of(name: str) -> str:
@@ -199,8 +220,8 @@ def load(
         text = env.get(variable_of(setting.name))
         if text is None or (text == "" and setting.default != ""):
             continue
-        if setting.name == "secrets":
-            problems.append(_wrong(variable_of("secrets"), "secrets can only be named in the file", "", (0, 0)))
+        if setting.name in FROM_FILE_ONLY:
+            problems.append(_wrong(variable_of(setting.name), "can only be said in the file", "", (0, 0)))
             continue
         _put(setting.name, text, variable_of(setting.name), "", (0, 0), values, problems)
     if problems:
@@ -238,7 +259,7 @@ def _take(key: str, raw: Json, place: Place, path: str, values: dict[str, object
         hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(sorted(by_key))}"
         problems.append(_wrong(key, "is no setting", path, place, hint))
     elif name in FROM_ENVIRONMENT_ONLY:
-        hint = f"set {variable_of(name)}, or becomePasswordFile"
+        hint = f"set {variable_of(name)}, or {key_of(name)}File"
         problems.append(_wrong(key, "is a secret and has no place in this file", path, place, hint))
     else:
         _put(name, raw, key, path, place, values, problems)
@@ -275,7 +296,7 @@ def _typed(name: str, raw: Json) -> object:
                 raise ValueError(f"must be {' or '.join(choices)}")
             return raw
         case "Mapping[str, Json]":
-            return _secrets(raw)
+            return _secrets(raw) if name == "secrets" else _paths(raw)
         case _:
             if not isinstance(raw, str):
                 raise ValueError("must be text")
@@ -304,6 +325,12 @@ def _number(name: str, raw: Json, whole: bool) -> int | float:
     if not 0 <= number < 1e9 or (name in _POSITIVE and number == 0):
         raise ValueError("must be more than 0" if name in _POSITIVE else "must not be negative")
     return number
+
+
+def _paths(raw: Json) -> Mapping[str, Json]:
+    if not isinstance(raw, dict) or not all(isinstance(path, str) and path for path in raw.values()):
+        raise ValueError("must be a mapping of names to paths")
+    return {name: os.path.expanduser(path) for name, path in raw.items()}
 
 
 def _secrets(raw: Json) -> Mapping[str, Json]:

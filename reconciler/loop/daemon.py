@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from ..core.problem import Refused
 from .log import Log
+from .pulse import Pulse
 from .systemd import Notify
 from .wake import Wakes
 
@@ -57,6 +58,7 @@ class Daemon:
     log: Log
     wakes: Wakes = field(default_factory=Wakes)
     notify: Notify = field(default_factory=lambda: Notify({}))
+    pulse: Pulse = field(default_factory=Pulse)
     stop_limit: float = 60.0
     """Seconds that a trip under way gets to come to its end."""
     retry: tuple[float, ...] = RETRY
@@ -79,6 +81,7 @@ class Daemon:
         threading.Thread(target=self.wakes.wake, args=("stop",), daemon=True).start()
 
     def run(self) -> bool:
+        self.pulse.beat()
         self.wakes.wake("start")
         while not self._stopping.is_set():
             words = self._sleep()
@@ -96,7 +99,7 @@ class Daemon:
             words = self.wakes.wait(min(max(left, 0.0), self._breath))
             if words or left <= 0:
                 return words
-            self.notify.alive()
+            self._alive()
         return ()
 
     def _until_next(self) -> float:
@@ -117,7 +120,7 @@ class Daemon:
         given_up_at: float | None = None
         while worker.is_alive():
             worker.join(self._breath if not self._stopping.is_set() else 0.1)
-            self.notify.alive()
+            self._alive()
             if self._stopping.is_set():
                 given_up_at = given_up_at or time.monotonic() + self.stop_limit
                 if time.monotonic() > given_up_at and worker.is_alive():
@@ -130,11 +133,14 @@ class Daemon:
 
     def _one_round(self, reasons: Reasons) -> None:
         started = time.monotonic()
+        came_of_it = "crashed"
+        self.pulse.began()
         self.log.say("round-start", why=str(reasons))
         try:
             came_of_it = self.walk(reasons)
         except Refused as refused:
             self._crashes += 1
+            came_of_it = "waiting" if WAITING.issuperset(p.code for p in refused.problems) else "refused"
             self._refused(refused)
         except Exception as error:
             self._crashes += 1
@@ -146,6 +152,8 @@ class Daemon:
             self._refusal = ""
             self.notify.status(f"last round {came_of_it}")
             self.log.say("round-end", verdict=came_of_it, seconds=round(time.monotonic() - started, 3))
+        finally:
+            self.pulse.ended(came_of_it, time.monotonic() - started)
 
     def _refused(self, refused: Refused) -> None:
         """Nothing crashed: the world can't be read as it is (a repository that is gone, a full disk)."""
@@ -157,6 +165,10 @@ class Daemon:
             level = "info" if problem.code in WAITING else "error"
             facts = {"code": problem.code, "place": problem.place, "text": problem.message, "next": problem.hint}
             self.log.say("round-refused", level=level, **facts)
+
+    def _alive(self) -> None:
+        self.pulse.beat()
+        self.notify.alive()
 
     @property
     def _breath(self) -> float:

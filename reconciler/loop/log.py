@@ -6,9 +6,11 @@ Facts come from commits and hosts: control characters are taken out, so that nob
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any, Literal, TextIO
@@ -55,6 +57,10 @@ class Log:
             except (OSError, ValueError):
                 return
 
+    def handler(self) -> logging.Handler:
+        """Takes what libraries and the page's server log by Python's own logging, in the same form."""
+        return _Passed(self)
+
     def _json(self, level: Level, event: str, facts: Mapping[str, Any]) -> str:
         at = self._now()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at * 1000) % 1000:03d}Z"
@@ -69,6 +75,22 @@ class Log:
         ]
         mark = "" if level == "info" else f"{level}: "
         return f"{stamp} {mark}{event} {'  '.join(told)}".rstrip()
+
+
+class _Passed(logging.Handler):
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        facts: dict[str, Any] = {"text": record.getMessage()}
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            frames = traceback.extract_tb(error.__traceback__)
+            facts["error"] = f"{type(error).__name__}: {error}"
+            facts["at"] = [f"{frame.filename.rpartition('reconciler/')[2]}:{frame.lineno}" for frame in frames[-8:]]
+        level: Level = "error" if record.levelno >= logging.ERROR else "warning"
+        self._log.write(level, record.name, facts)
 
 
 def _shown(value: Any) -> str:

@@ -6,6 +6,7 @@ Everything is started in this order and ended in the reverse one; nothing of it 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import signal
 import threading
@@ -27,6 +28,7 @@ from ..world import World
 from .bus import Bus
 from .clock import next_look
 from .daemon import Daemon, Reasons
+from .health import Health
 from .log import Log
 from .standing import Standing, nothing_valid, standing
 from .systemd import Notify
@@ -60,6 +62,12 @@ class Server:
         """Rounds that came to their end."""
         self._poller: Poller | None = None
         self._fetch_trouble = ""
+        self.health = Health(
+            world=world,
+            pulse=self.daemon.pulse,
+            stands=lambda: self._stands,
+            fetch_trouble=lambda: self._fetch_trouble,
+        )
 
     # ---- a round
 
@@ -205,6 +213,7 @@ def serve(
     log = Log(bus, form=settings.log_format)
     notify = Notify(environ)
     with ExitStack() as ends:
+        ends.enter_context(_logging(log))
         ends.enter_context(only_one(settings))
         world = _open_world(settings, log)
         ends.callback(world.close)
@@ -241,10 +250,16 @@ def _rooms(server: Server, ends: ExitStack, page: bool) -> list[str]:
     ends.callback(opened.close)
     lines = [f"socket  {settings.socket}"]
     if page:
+        from ..web import access, tls
         from ..web import serve as web
         from ..web.page import app
 
-        served = web.run(app(server.world), settings.listen, beyond_loopback=settings.listen_beyond_loopback)
+        served = web.run(
+            app(server.world, server.health),
+            settings.listen,
+            beyond_loopback=access.may_leave_loopback(settings),
+            tls=tls.Files.of(settings),
+        )
         ends.callback(served.close)
         lines.insert(0, f"page    {served.url}")
     return lines
@@ -295,6 +310,17 @@ def only_one(settings: Settings) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def _logging(log: Log) -> Iterator[None]:
+    """What Python's own logging is told goes into `log` while the block runs."""
+    handler = log.handler()
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 @contextmanager

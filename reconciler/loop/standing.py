@@ -35,6 +35,8 @@ class Standing:
     why: tuple[Mapping[str, Any], ...] = ()
     """Hosts that aren't right, {host, why}; the first SHOWN."""
     guards: tuple[Mapping[str, str], ...] = ()
+    backoffs: int = 0
+    """Resources that failed and wait for their next try."""
     at: float = 0.0
 
     def json(self) -> dict[str, Any]:
@@ -66,6 +68,7 @@ def standing(tip: str, held: str, after: Look, now: float) -> Standing:
         pending=len(plan.changes),
         why=tuple(told[:SHOWN]),
         guards=tuple({"rule": hit.rule, "message": hit.message} for hit in plan.stopped),
+        backoffs=sum(left.kind_of == "backoff" for left in plan.left),
         at=now,
     )
 

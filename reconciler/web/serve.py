@@ -12,6 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from ..core.problem import Problem, Refused
+from .tls import Files, Renewal
 
 LAST_WORDS = 3.0
 """Seconds that answers under way get at the end; streams are ended before that, so that Ctrl-C is quick."""
@@ -24,11 +25,14 @@ class Served:
     host: str
     port: int
     thread: threading.Thread
-    _end: Callable[[], None] = field(repr=False)
+    secure: bool = False
+    """By TLS."""
+    _end: Callable[[], None] = field(repr=False, default=lambda: None)
 
     @property
     def url(self) -> str:
-        return f"http://[{self.host}]:{self.port}/" if ":" in self.host else f"http://{self.host}:{self.port}/"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.secure else 'http'}://{host}:{self.port}/"
 
     def close(self) -> None:
         """End open streams, answer what is under way, and stop; back within LAST_WORDS and a bit."""
@@ -42,12 +46,13 @@ def run(
     stop_event: threading.Event | None = None,
     *,
     beyond_loopback: bool = False,
+    tls: Files | None = None,
 ) -> Served:
     """Serve `app` on `listen` (`host:port`; port 0: any free one) and come back as soon as it answers.
 
-    The serving ends when `stop_event` is set, or by `close()` of what is returned. Nothing is verified about who
-    reads, so an address that others can reach is refused unless `beyond_loopback` says that this is meant.
-    Raises Refused with a Problem: bad-listen, listen-not-loopback, listen-failed.
+    The serving ends when `stop_event` is set, or by `close()` of what is returned. An address that others can reach
+    is refused unless `beyond_loopback` says that `app` asks readers who they are (access.may_leave_loopback).
+    Raises Refused with a Problem: bad-listen, listen-not-loopback, listen-failed, page-tls.
     """
     host, port = split(listen)
     if not beyond_loopback and not is_loopback(host):
@@ -55,26 +60,32 @@ def run(
             Problem(
                 code="listen-not-loopback",
                 message=f"the page would be open to all who reach {listen}: it asks nobody who they are",
-                hint="listen on 127.0.0.1:8080 and put a proxy that asks for a login before it, "
-                "or set listenBeyondLoopback: true in /etc/trueup/server.yaml",
+                hint="listen on 127.0.0.1:8080; or, in /etc/trueup/server.yaml, set pageTokenFile with tlsCertificate and "
+                "tlsKey, or pageProxies with pageUserHeader (docs/page.md says how)",
             )
         )
     listener = _bind(host, port, listen)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            date_header=True,
-            lifespan="on",
-            ws="none",
-            timeout_graceful_shutdown=int(LAST_WORDS),
-            timeout_keep_alive=15,
-            h11_max_incomplete_event_size=16 * 1024,
-            limit_concurrency=400,
-        )
+    config = uvicorn.Config(
+        app,
+        # What it has to say goes the way of all logging: into the daemon's log, in its form.
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Who connects is the socket's peer: whom a proxy names is access.py's to judge.
+        proxy_headers=False,
+        date_header=True,
+        lifespan="on",
+        ws="none",
+        timeout_graceful_shutdown=int(LAST_WORDS),
+        timeout_keep_alive=15,
+        h11_max_incomplete_event_size=16 * 1024,
+        limit_concurrency=400,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
     )
+    config.load()
+    renewal = Renewal(tls, config.ssl) if tls and config.ssl else None
+    server = uvicorn.Server(config)
     ended = threading.Event()
 
     def end() -> None:
@@ -83,6 +94,8 @@ def run(
         if end_streams is not None:
             end_streams()
         server.should_exit = True
+        if renewal is not None:
+            renewal.close()
 
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="page", daemon=True)
     thread.start()
@@ -99,7 +112,7 @@ def run(
 
         threading.Thread(target=watch, args=(stop_event,), name="page-stop", daemon=True).start()
     bound = listener.getsockname()
-    return Served(host=host, port=bound[1], thread=thread, _end=end)
+    return Served(host=host, port=bound[1], thread=thread, secure=tls is not None, _end=end)
 
 
 def split(listen: str) -> tuple[str, int]:

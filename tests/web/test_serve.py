@@ -68,7 +68,7 @@ def test_an_address_that_others_reach_needs_to_be_meant(listen: str) -> None:
         serve.run(plain(), listen)
     (problem,) = refused.value.problems
     assert problem.code == "listen-not-loopback"
-    assert "listenBeyondLoopback" in problem.hint
+    assert "pageTokenFile" in problem.hint and "pageProxies" in problem.hint
 
 
 def test_beyond_loopback_when_it_is_meant() -> None:

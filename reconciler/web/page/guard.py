@@ -9,6 +9,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..access import Access
+
 READS = ("GET", "HEAD")
 
 POLICY = "; ".join(
@@ -34,12 +36,18 @@ STRICT = {
     "cross-origin-resource-policy": "same-origin",
 }
 
+YEAR = "max-age=31536000"
+"""Strict-Transport-Security (RFC 6797): who came by TLS once doesn't come without for a year."""
+OPEN = frozenset({"/healthz"})
+"""Says that the process lives, and nothing else: what restarts it has no token."""
+
 
 class Guard:
     """Pure ASGI, so that it holds for whatever is inside, unknown paths and errors included."""
 
-    def __init__(self, inner: ASGIApp, names: Iterable[str] = ()) -> None:
+    def __init__(self, inner: ASGIApp, names: Iterable[str] = (), access: Access | None = None) -> None:
         self.inner = inner
+        self.access = access or Access()
         self.names = frozenset(name.lower() for name in names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,6 +62,8 @@ class Guard:
                 for name, value in STRICT.items():
                     headers[name] = value
                 headers.setdefault("cache-control", "no-store")
+                if scope.get("scheme") == "https":
+                    headers["strict-transport-security"] = YEAR
             await send(message)
 
         refusal = self.refusal(scope)
@@ -75,6 +85,12 @@ class Guard:
                 "This address is not one of this page. If it should be, add it to pageNames in /etc/trueup/server.yaml.\n",
                 status_code=421,
             )
+        if scope["path"] in OPEN:
+            return None
+        client = scope["client"][0] if scope.get("client") else ""
+        denied = self.access.denied(client, scope["headers"], scope.get("query_string", b"").decode("latin-1"))
+        if denied is not None:
+            return PlainTextResponse(denied.says + "\n", status_code=denied.status, headers=denied.headers)
         return None
 
     def known(self, host: str) -> bool:

@@ -74,15 +74,43 @@ def _refusal(why: str) -> dict[str, Json]:
 
 def _others() -> dict[str, Json]:
     ok = {"type": "object", "properties": {"format": {"const": 1}, "ok": {"const": True}}, "required": ["format", "ok"]}
+    check = {
+        "type": "object",
+        "properties": {"check": {"type": "string"}, "ok": {"type": "boolean"}, "says": {"type": "string"}},
+        "required": ["check", "ok", "says"],
+    }
+    ready = {
+        "type": "object",
+        "properties": {
+            "format": {"const": 1},
+            "ready": {"type": "boolean"},
+            "checks": {"type": "array", "items": check},
+        },
+        "required": ["format", "ready", "checks"],
+    }
     return {
         "/healthz": {
             "get": {
                 "operationId": "health",
-                "summary": "Whether the state can be read; says nothing of the fleet.",
+                "summary": "Whether the process answers; says nothing of the state or the fleet. Asks for no token.",
+                "responses": {"200": {"description": "it does", "content": {"application/json": {"schema": ok}}}},
+            }
+        },
+        "/readyz": {
+            "get": {
+                "operationId": "ready",
+                "summary": "Whether trueup does its work: the loop turns, the state can be written, a round ended lately.",
                 "responses": {
-                    "200": {"description": "it can", "content": {"application/json": {"schema": ok}}},
-                    "503": _refusal("it can't"),
+                    "200": {"description": "it does", "content": {"application/json": {"schema": ready}}},
+                    "503": {"description": "it doesn't, and why", "content": {"application/json": {"schema": ready}}},
                 },
+            }
+        },
+        "/metrics": {
+            "get": {
+                "operationId": "metrics",
+                "summary": "Its numbers, in Prometheus' text format 0.0.4.",
+                "responses": {"200": {"description": "families of samples", "content": {"text/plain": {}}}},
             }
         },
         "/openapi.json": {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -29,7 +29,10 @@ from ...core.model import Json
 from ...core.problem import Problem, Refused
 from ...door.asks import LOOKS
 from ...door.looking import store_of
+from ...door.wire import ASKER_ERRS
+from ...tell.metrics import CONTENT_TYPE
 from ...world import World
+from ..access import Access
 from . import openapi, questions, words
 from .fragments import Fragments
 from .guard import Guard
@@ -44,7 +47,6 @@ Asked = tuple[str, tuple[tuple[str, str], ...]]
 """A question and its arguments."""
 Ask = Callable[[Any, Mapping[str, Json]], Mapping[str, Json]]
 
-ASKER_ERRS = frozenset({"selector", "door-bad-argument", "not-one-commit"})
 """Codes of door/ that say the question itself is wrong."""
 LONGEST = 1000
 """Characters of one argument; a longer one is refused before anything is asked."""
@@ -56,15 +58,35 @@ STREAM_HOSTS = 100
 """Hosts that one stream may name."""
 
 
-def app(world: World) -> Starlette:
-    """The status page of `world`: an ASGI app that answers GET and HEAD, and nothing else.
+class Condition(Protocol):
+    """One condition of being ready."""
+
+    @property
+    def ok(self) -> bool: ...
+
+    def json(self) -> dict[str, Json]: ...
+
+
+class Daemon(Protocol):
+    """What the daemon tells of itself."""
+
+    def ready(self) -> Sequence[Condition]: ...
+
+    def metrics(self) -> str: ...
+
+
+def app(world: World, daemon: Daemon | None = None) -> Starlette:
+    """The status page of `world`: an ASGI app that answers GET and HEAD, and nothing else. /readyz and /metrics are
+    of `daemon`; there are none without it. Raises Refused when the settings of who may read can't be used.
 
     It asks `door.asks.LOOKS`, the questions that only look, in threads. `app.state.end_streams()` ends what is
     streaming, from any thread; `web.serve.run` calls it.
     """
-    site = Site(world)
+    site = Site(world, daemon)
     routes = [
         Route("/healthz", site.safe(site.health), methods=["GET"]),
+        Route("/readyz", site.safe(site.ready), methods=["GET"]),
+        Route("/metrics", site.safe(site.metrics), methods=["GET"]),
         Route("/openapi.json", site.safe(site.openapi), methods=["GET"]),
         Route("/events", site.safe(site.events), methods=["GET"]),
         Mount("/static", Kept(directory=STATIC), name="static"),
@@ -80,7 +102,7 @@ def app(world: World) -> Starlette:
     made = Starlette(
         routes=routes,
         lifespan=lifespan,
-        middleware=[Middleware(Guard, names=names)],
+        middleware=[Middleware(Guard, names=names, access=Access.of(world.settings))],
         exception_handlers={HTTPException: site.missing, Refused: site.refused},
     )
     made.router.redirect_slashes = False
@@ -99,8 +121,9 @@ class Kept(StaticFiles):
 
 
 class Site:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, daemon: Daemon | None = None) -> None:
         self.world = world
+        self.daemon = daemon
         self.asks: Mapping[str, Ask] = {**LOOKS, **questions.OWN}
         self.renderer = Renderer(Fragments())
         self.hub = Hub(look=self.moment)
@@ -196,9 +219,22 @@ class Site:
     # ---------------------------------------------------------------- for programs
 
     async def health(self, request: Request) -> Response:
-        """200 while the state can be read. Says nothing of the fleet: a failed host is no failure of the page."""
-        await self.brief()
+        """200 while the process answers. Says nothing of the state or the fleet."""
         return JSONResponse({"format": 1, "ok": True})
+
+    async def ready(self, request: Request) -> Response:
+        """200 while trueup does its work, 503 with what is wrong else. A failed host is no failure of trueup."""
+        if self.daemon is None:
+            raise HTTPException(404)
+        parts = await run_in_threadpool(self.daemon.ready)
+        well = all(part.ok for part in parts)
+        answer = {"format": 1, "ready": well, "checks": [part.json() for part in parts]}
+        return JSONResponse(answer, 200 if well else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        if self.daemon is None:
+            raise HTTPException(404)
+        return Response(await run_in_threadpool(self.daemon.metrics), headers={"content-type": CONTENT_TYPE})
 
     async def openapi(self, request: Request) -> Response:
         return JSONResponse(openapi.document(), headers={"content-type": "application/json"})
