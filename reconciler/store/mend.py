@@ -24,6 +24,8 @@ HEADERS = 3 * 4096
 
 _TORN = re.compile(r"replaying WAL file.*entry at byte position (\d+)", re.IGNORECASE | re.DOTALL)
 
+_SHORT = re.compile(r"not a valid duckdb|could not read enough bytes", re.IGNORECASE)
+
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
     """Open the file, mended first where a crash left it torn. Raises duckdb.Error for whatever else is wrong with it."""
@@ -83,7 +85,7 @@ def _mended(path: Path, words: str) -> str:
             f"the state's log ended in {lost} bytes that were never written whole (a power cut?): opened as it was before "
             f"them. Pauses and approvals of that last moment are to be given again; hosts are read again. Kept: {kept}"
         )
-    if path.exists() and path.stat().st_size < HEADERS:
+    if path.exists() and path.stat().st_size < HEADERS and _SHORT.search(words):
         kept = aside(path, "torn")
         os.rename(path, kept)
         if log.exists():

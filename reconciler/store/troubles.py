@@ -88,7 +88,7 @@ TABLE: tuple[Row, ...] = (
     Row(duckdb.SerializationException, "", "state-damaged"),
     Row(
         duckdb.Error,
-        r"not a valid duckdb|corrupt|checksum|could not read enough bytes|wal file|deserializ",
+        r"not a valid duckdb|corrupt|checksum|could not read enough bytes|wal file|wal was created|deserializ",
         "state-damaged",
     ),
     Row(duckdb.OutOfMemoryException, "", "state-memory"),
