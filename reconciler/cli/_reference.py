@@ -1,4 +1,4 @@
-"""Everything that `trueup gen` writes, as path → text: schemas, the kinds' READMEs, the pages of docs/reference."""
+"""Everything that `trueup gen` writes, as path → text: schemas, the kinds' READMEs, docs/reference, man pages, completions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.kind import Code, Kinds
 from ..manifests import codes, editor, pages, schema
-from . import _app, command_names, exits
+from . import _app, _man, command_names, exits
 
 _HEAD = pages.HEAD.format(made_from="{}")
 _PLAN_SCHEMA = Path(__file__).parent.parent / "core" / "plan.schema.json"
@@ -30,6 +30,8 @@ def everything(kinds: Kinds, base: str) -> dict[str, str]:
     made["docs/reference/problems.md"] = _problems(kinds)
     made["docs/reference/exit-codes.md"] = _exit_codes()
     made["docs/reference/commands.md"] = _commands()
+    made["docs/reference/settings.md"] = _settings()
+    made |= {f"share/{path}": text for path, text in _man.share().items()}
     return dict(sorted(made.items()))
 
 
@@ -55,6 +57,22 @@ def _exit_codes() -> str:
         _HEAD.format("reconciler/cli/exits.py")
         + f"# Exit codes\n\nOf every command.\n\n| code | meaning |\n|---:|---|\n{rows}"
     )
+
+
+def _settings() -> str:
+    """Every setting with its key, its variable, its default and why."""
+    from ..settings import FROM_ENVIRONMENT_ONLY, FROM_FILE_ONLY, described, key_of
+
+    only = {key_of(name): "only the variable" for name in FROM_ENVIRONMENT_ONLY}
+    only |= {key_of(name): "only in the file" for name in FROM_FILE_ONLY}
+    text = _HEAD.format("reconciler/settings.py") + "# Settings\n\n"
+    text += "In /etc/trueup/server.yaml (another path: TRUEUP_CONFIG), or as a variable, which wins. Nothing of it comes from the\nrepository. `trueup doctor` says what is wrong with them.\n\n"
+    for key, variable, default, words in described():
+        facts = [f"`{variable}`"] if only.get(key) != "only in the file" else []
+        facts += [only[key]] if key in only else []
+        facts += [f"default `{default}`"] if default else []
+        text += f"## {key}\n\n{'; '.join(facts)}\n\n{words}\n\n"
+    return text.rstrip() + "\n"
 
 
 def _commands() -> str:

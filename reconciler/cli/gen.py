@@ -11,7 +11,7 @@ import typer
 from . import exits
 
 _ROOT = Path(__file__).parent.parent.parent
-_OWNED = ("schemas/*.json", "docs/reference/**/*.md")
+_OWNED = ("schemas/*.json", "docs/reference/**/*.md", "share/man/**/*.1")
 """What only this command writes: a file there that it would not make is left over from a kind that has gone."""
 
 

@@ -1,0 +1,1 @@
+complete --command trueup --no-files --arguments "(env _TRUEUP_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) trueup)" --condition "env _TRUEUP_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) trueup"
