@@ -28,7 +28,16 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 def plan(world: World, args: Args) -> dict[str, Json]:
     """`desired` (core.codec) or `rev` → the plan, encoded."""
     if "desired" in args:
-        desired: Desired = decode(Desired, args["desired"])
+        try:
+            desired: Desired = decode(Desired, args["desired"])
+        except ValueError as error:
+            raise Refused(
+                Problem(
+                    code="door-bad-argument",
+                    message=f"what was sent to be planned can't be read: {str(error)[:200]}",
+                    hint="the daemon and the command may be of different versions: restart the daemon",
+                )
+            ) from None
         return {"format": 1, "plan": encode(world.plan(desired))}
     seen = line.look(world, str(args.get("rev") or world.newest()))
     if seen.plan is None:
@@ -110,17 +119,20 @@ def _approval(met: list[GuardHit], rule: str, commit: str, who: str, now: float)
     return Approval(guard=rule, commit=commit, allowed=allowed, who=who or "somebody", at=now)
 
 
+def _newest(world: World) -> Desired:
+    desired = world.read(world.newest())[1].desired
+    assert desired is not None, "the newest valid commit has no errors"
+    return desired
+
+
 def observe(world: World, args: Args) -> dict[str, Json]:
     """Read the hosts that `selector` picks."""
     with world.turn:
-        seen = line.look(world, world.newest())
-        assert seen.desired is not None
-        hosts = selector.parse(str(args.get("selector") or "all")).pick(seen.desired.hosts)
-        if not hosts:
-            raise Refused(Problem(code="no-host", message=f"no host matches {args.get('selector')}"))
-        line.observe(world, seen.desired, hosts)
+        desired = _newest(world)
+        hosts = selector.hosts(str(args.get("selector") or "all"), desired.hosts)
+        line.observe(world, desired, hosts)
         known = world.store.past_of_hosts()
-        after = line.look(world, seen.commit.id)
+        after = line.look(world, desired.commit.id)
     assert after.plan is not None
     return {
         "format": 1,
@@ -144,13 +156,9 @@ def pause(world: World, args: Args) -> dict[str, Json]:
     text, why = str(args["selector"]), str(args.get("why") or "").strip()
     if not why:
         raise Refused(Problem(code="why-missing", message="a pause needs a reason", hint='--why "moving rack 4"'))
-    try:
-        picked = selector.parse(text)
-    except selector.BadSelector as error:
-        raise Refused(Problem(code="selector", message=f"{text!r}: {error.message}")) from None
     until = world.now() + span(str(args.get("for") or "2h"))
     made = Pause(selector=text, why=why, who=str(args.get("who") or "somebody"), until=until)
-    hosts = picked.pick(line.look(world, world.newest()).desired.hosts)  # type: ignore[union-attr]
+    hosts = selector.hosts(text, _newest(world).hosts)
     world.store.pause(made, world.now())
     world.tell.say("paused", selector=text, until=until)
     return {"format": 1, "selector": text, "why": why, "until": rfc3339(until), "hosts": list(hosts)}
@@ -183,12 +191,8 @@ def reborn(world: World, args: Args) -> dict[str, Json]:
     """
     host, yes = str(args["host"]), bool(args.get("yes"))
     with world.turn:
-        desired = line.look(world, world.newest()).desired
-        assert desired is not None
-        if host not in desired.hosts:
-            raise Refused(
-                Problem(code="no-host", message=f"there is no host {host}", hint="trueup status --all lists them")
-            )
+        desired = _newest(world)
+        selector.known(host, desired.hosts)
         owned = len(world.store.owned_on([host]).get(host, ()))
         trouble = world.store.past_of_hosts().get(host, HostPast()).trouble
         pins = 0

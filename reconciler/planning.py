@@ -16,7 +16,7 @@ from .core.codec import decode, encode
 from .core.kind import Kinds
 from .core.model import Desired, Host, Plan
 from .core.problem import Problem, Refused
-from .manifests.kinds import load_kinds
+from .manifests.kinds import known, load_kinds
 from .ports import Files
 from .secrets import FleetKey, Sealer
 from .settings import Settings
@@ -39,9 +39,8 @@ class Planned:
 
     def known(self, *, host: str, kind: str) -> None:
         """Raises Refused when a filter names what isn't there: such a plan would look like nothing to do."""
-        if kind and kind not in self.kinds:
-            hint = f"the kinds are {', '.join(sorted(self.kinds.by_name))}"
-            raise Refused(Problem(code="unknown-kind", message=f"there is no kind {kind}", hint=hint))
+        if kind:
+            known(self.kinds, kind)
         if host and self.desired is not None and host not in self.desired.hosts:
             hint = "its Host must be in what is planned; trueup status --all lists those of the fleet"
             raise Refused(Problem(code="unknown-host", message=f"there is no host {host} in the inventory", hint=hint))

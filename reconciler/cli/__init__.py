@@ -75,6 +75,7 @@ def _run(args: list[str], only: str | None) -> int:
     import typer
 
     from ..core.problem import Refused
+    from ..door.wire import ASKER_ERRS
 
     # Typer carries its own click and exports BadParameter, of which UsageError is the base.
     usage_error: type[Any] = typer.BadParameter.__mro__[1]
@@ -96,7 +97,8 @@ def _run(args: list[str], only: str | None) -> int:
             print(f"{place}error[{problem.code}]: {problem.message}", file=sys.stderr)
             if problem.hint:
                 print(f"  next: {problem.hint}", file=sys.stderr)
-        return exits.ERROR
+        typed_wrongly = refused.problems and all(problem.code in ASKER_ERRS for problem in refused.problems)
+        return exits.USAGE if typed_wrongly else exits.ERROR
     except BrokenPipeError:
         # The reader of our output has gone (a pager, head): not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,7 +16,7 @@ MEANINGS: Final[dict[int, str]] = {
     ERROR: "an error: what and where is said on stderr",
     CHANGES: "there are changes (apply, wait: still running)",
     STOPPED: "stopped by a guard, or waiting for an approval",
-    USAGE: "a usage error: an unknown command, option or value",
+    USAGE: "a usage error: an unknown command or option, or a value that can't be read",
     INTERRUPTED: "interrupted by Ctrl-C; what goes on without you is said",
 }
 

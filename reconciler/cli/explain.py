@@ -55,9 +55,9 @@ def explain(
     try:
         kind, fields = facts.field(kinds, name, tuple(path))
     except facts.NoSuch as no:
-        print(f"error[usage]: {no.what}" + (f"; did you mean `{no.guess}`?" if no.guess else ""), file=sys.stderr)
+        print(f"error[{no.code}]: {no.what}" + (f"; did you mean `{no.guess}`?" if no.guess else ""), file=sys.stderr)
         print(f"  next: use one of {', '.join(no.known)}", file=sys.stderr)
-        return exits.USAGE
+        return exits.ERROR
     if format is Format.json:
         print(json.dumps({"format": 1, "kind": kind.name, "description": kind.description,
                           "fields": [{**asdict(field), "name": field.name} for field in fields]}, indent=2, ensure_ascii=False))  # fmt: skip

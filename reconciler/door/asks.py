@@ -37,10 +37,30 @@ LOOKS: Mapping[str, Ask] = {
 }
 
 
+_TEXTS = frozenset({"selector", "plan", "rev", "host", "for", "why", "who"})
+_SWITCHES = frozenset({"yes"})
+
+
+def _wrong(args: Mapping[str, Json]) -> str:
+    """What is wrong with the form of an act's arguments; empty when nothing is."""
+    for name, value in args.items():
+        if name in _TEXTS and (not isinstance(value, str) or len(value) > 4096 or "\0" in value):
+            return f"{name} must be text"
+        if name in _SWITCHES and not isinstance(value, bool):
+            return f"{name} must be true or false"
+    accepted = args.get("accept") or []
+    if not isinstance(accepted, list) or not all(isinstance(guard, str) for guard in accepted):
+        return "accept must be a list of guards"
+    return ""
+
+
 def _checked(name: str, act: Ask) -> Ask:
     """Arguments that are missing or of a wrong form become a Problem: what comes over a socket may be anything."""
 
     def checked(world: World, args: Mapping[str, Json]) -> Mapping[str, Json]:
+        wrong = _wrong(args) if name in ACTS else ""
+        if wrong:
+            raise wire.refused("door-bad-argument", wrong)
         try:
             return act(world, args)
         except Refused:

@@ -73,7 +73,7 @@ def stream(connection: socket.socket, name: str, args: Mapping[str, Json]) -> It
 
 def _documents(connection: socket.socket, name: str, args: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
     try:
-        connection.sendall(wire.pack({"version": wire.VERSION, "ask": name, "args": dict(args)}))
+        connection.sendall(wire.question(name, args))
     except BrokenPipeError:
         pass  # it may have refused before it took all: its reason is still to be read
     except OSError as error:

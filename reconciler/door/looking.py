@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from ..core.model import Commit, Desired, Json, Pause
 from ..core.problem import Problem, Refused
 from ..core.visits import enforced
-from ..manifests import selector
+from ..manifests import kinds, selector, words
 from . import wire
 
 if TYPE_CHECKING:
@@ -94,21 +94,32 @@ def stand(world: World, desired: Desired) -> tuple[View, Stand]:
 
 def known_host(desired: Desired, name: str) -> str:
     """`name`, if it is a host of the inventory. Raises Refused, with the nearest names."""
-    if name in desired.hosts:
-        return name
-    import difflib
-
-    near = difflib.get_close_matches(name, desired.hosts, n=1)
-    hint = f"did you mean {near[0]}?" if near else "trueup status --all lists the hosts"
-    raise Refused(Problem(code="unknown-host", message=f"there is no host {name[:100]} in the inventory", hint=hint))
+    return selector.known(name, desired.hosts)
 
 
 def known_kind(world: World, name: str) -> str:
     """`name`, if it is a kind. Raises Refused."""
-    if name in world.kinds:
-        return name
-    known = ", ".join(sorted(world.kinds.by_name))
-    raise Refused(Problem(code="unknown-kind", message=f"there is no kind {name[:100]}", hint=f"the kinds are {known}"))
+    return kinds.known(world.kinds, name)
+
+
+def known_resource(world: World, view: View, host: str, args: Args) -> None:
+    """Raises Refused when `kind` and `name` of `args`, where they are given, name nothing that is declared for `host`."""
+    from ..store import host as one
+
+    kind, name = text(args, "kind"), text(args, "name")
+    if not kind and not name:
+        return
+    if kind:
+        known_kind(world, kind)
+    declared = [item["name"] for item in one.resources(view, host, kind=kind)["resources"]]
+    if not name or name in declared:
+        return
+    guess = words.near(name, declared)
+    hint = f"did you mean {kind}/{guess}? " if guess else ""
+    hint += f"trueup blame {host} lists what is declared"
+    raise Refused(
+        Problem(code="unknown-resource", message=f"nobody declares {kind}/{name[:200]} for {host}", hint=hint)
+    )
 
 
 def commit_json(commit: Commit) -> dict[str, Json]:
@@ -190,10 +201,7 @@ def picked(desired: Desired, where: str) -> frozenset[str] | None:
     """The hosts that a selector picks; None when there is no selector. Raises Refused."""
     if not where:
         return None
-    try:
-        return frozenset(selector.parse(where).pick(desired.hosts))
-    except selector.BadSelector as error:
-        raise Refused(Problem(code="selector", message=f"{where[:200]!r}: {error.message}")) from None
+    return frozenset(selector.hosts(where, desired.hosts))
 
 
 def _tip(world: World, desired: Desired | None) -> dict[str, Json] | None:
@@ -327,6 +335,8 @@ def diff(world: World, args: Args) -> dict[str, Json]:
     view, stood = stand(world, desired)
     row = view.explain(stood, [row for row in stood.rows if row.host == name])[0]
     found = one.resources(view, name, kind=text(args, "kind"), name=text(args, "name"), only_differing=True)
+    if not found["resources"]:
+        known_resource(world, view, name, args)  # what isn't there at all must not look as if nothing differed
     add_authors(world, desired, found["resources"])
     return {
         "format": 1,
@@ -347,13 +357,8 @@ def blame(world: World, args: Args) -> dict[str, Json]:
     view, _ = stand(world, desired)
     found = one.resources(view, name, kind=text(args, "kind"), name=text(args, "name"))
     listed = sorted(found["resources"], key=lambda item: (item["kind"], item["name"]))
-    if (text(args, "kind") or text(args, "name")) and not listed:
-        wanted = f"{text(args, 'kind')}/{text(args, 'name')}"
-        raise Refused(
-            Problem(
-                code="unknown-resource", message=f"nobody declares {wanted} for {name}", hint=f"trueup blame {name}"
-            )
-        )
+    if not listed:
+        known_resource(world, view, name, args)
     add_authors(world, desired, listed)
     return {
         "format": 1,

@@ -15,8 +15,9 @@ import socket
 import stat
 import struct
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -33,6 +34,8 @@ MOST = 64
 """Connections at once; a further one waits in the kernel's queue."""
 ASK_TIME = 30.0
 """Seconds within which a question must have come whole, and within which a client must take what it is sent."""
+LONG_TIME = 120.0
+"""Seconds within which the long question must have come whole, the wait for another one's end included."""
 BEAT = 5.0
 """Seconds between two signs of life while an answer is worked on."""
 GROUP = "trueup"
@@ -46,6 +49,8 @@ class Door:
         self._answers = answers
         self._streams = streams
         self._room = threading.BoundedSemaphore(MOST)
+        self._long = threading.Lock()
+        """Held while the long question is taken and answered: what all questions hold in memory has an end."""
         self._closing = threading.Event()
         self._open: set[socket.socket] = set()
         self._guard = threading.Lock()
@@ -105,12 +110,15 @@ class Door:
             self._room.release()
 
     def _one(self, connection: socket.socket) -> None:
-        out = _Out(connection)
+        with ExitStack() as held:
+            self._answer(connection, _Out(connection), held)
+
+    def _answer(self, connection: socket.socket, out: _Out, held: ExitStack) -> None:
         try:
-            line = wire.Lines(connection.recv, wire.QUESTION_LIMIT).next()
-            if line is None:
+            asked = self._asked(connection, held)
+            if asked is None:
                 return
-            name, args = _question(line)
+            name, args = asked
             args = {**args, "who": peer(connection)}
             if name in self._streams:
                 self._stream(out, self._streams[name], args)
@@ -131,6 +139,37 @@ class Door:
             LOG.exception("a question ended in a fault")
             told = wire.refused("bug", f"{type(error).__name__}: {error}"[:300])
             out.send({"refused": wire.problems_json(told)})
+
+    def _asked(self, connection: socket.socket, held: ExitStack) -> tuple[str, Mapping[str, Json]] | None:
+        """The question of a connection; None when there comes none. Raises Refused, OverflowError, OSError."""
+        started = time.monotonic()
+        end = started + ASK_TIME
+
+        def receive(size: int) -> bytes:
+            # The whole question has one limit: byte by byte nobody keeps a place for ever.
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            connection.settimeout(left)
+            return connection.recv(size)
+
+        def longer(head: bytes) -> int:
+            nonlocal end
+            if not head.startswith(wire.LONG):
+                return 0
+            end = started + LONG_TIME
+            if not self._long.acquire(timeout=max(0.0, end - time.monotonic())):
+                raise TimeoutError
+            held.callback(self._long.release)
+            return wire.LONG_LIMIT
+
+        try:
+            line = wire.Lines(receive, wire.QUESTION_LIMIT, longer).next()
+        except TimeoutError:
+            raise wire.refused("door-too-slow") from None
+        finally:
+            connection.settimeout(ASK_TIME)
+        return None if line is None else _question(line)
 
     def _stream(
         self, out: _Out, begin: Callable[[Mapping[str, Json]], Iterator[Mapping[str, Json]]], args: Mapping[str, Json]

@@ -21,8 +21,13 @@ from ..core.problem import Problem, Refused
 
 VERSION = 1
 
-QUESTION_LIMIT = 256 * 1024 * 1024
-"""Bytes of one question. A plan of a revision sends all that it wants: 40 MB at 10,000 hosts × 50 resources."""
+QUESTION_LIMIT = 1024 * 1024
+"""Bytes of one question: names, a selector, a reason. What is longer is meant to fill the daemon's memory."""
+LONG_LIMIT = 256 * 1024 * 1024
+"""Bytes of the one long question: the plan of a revision sends all that it wants, 40 MB at 10,000 hosts × 50 resources.
+The daemon takes one of these at a time."""
+LONG = b'{"version":1,"ask":"plan",'
+"""How the long question begins, as `question` writes it: its length is known to be meant before it has come."""
 ANSWER_LIMIT = 1024 * 1024 * 1024
 """Bytes of one answer or event that a client takes."""
 
@@ -39,6 +44,11 @@ CODES: Mapping[str, Code] = {
     ),
     "door-too-long": Code(
         severity="error", meaning="The question is longer than the daemon takes.", cure="Narrow what is asked."
+    ),
+    "door-too-slow": Code(
+        severity="error",
+        meaning="The question did not come whole in time, or another long one was still being answered.",
+        cure="Ask again.",
     ),
     "door-unknown-ask": Code(
         severity="error", meaning="The daemon knows no such question.", cure="Restart it: it may be an older version."
@@ -79,6 +89,10 @@ CODES: Mapping[str, Code] = {
 }
 
 
+ASKER_ERRS = frozenset({"selector", "door-bad-argument", "not-one-commit", "bad-span", "why-missing"})
+"""Codes of what whoever asks has written wrongly: a usage error in the terminal, 400 on the page."""
+
+
 def refused(code: str, message: str = "", hint: str = "") -> Refused:
     """A Refused with one problem of CODES."""
     return Refused(Problem(code=code, message=message or CODES[code].meaning, hint=hint or CODES[code].cure))
@@ -87,6 +101,11 @@ def refused(code: str, message: str = "", hint: str = "") -> Refused:
 def pack(document: Mapping[str, Json]) -> bytes:
     """One line. JSON's own escapes keep every line break and every lone surrogate of a host's out of it."""
     return json.dumps(document, separators=(",", ":"), default=_plain).encode("ascii") + b"\n"
+
+
+def question(name: str, args: Mapping[str, Json]) -> bytes:
+    """The line that asks `name`."""
+    return pack({"version": VERSION, "ask": name, "args": dict(args)})
 
 
 def _plain(value: Any) -> Json:
@@ -109,25 +128,30 @@ def unpack(line: bytes) -> dict[str, Json]:
 
 
 class Lines:
-    """Lines out of a stream of bytes, none longer than `limit`."""
+    """Lines out of a stream of bytes, none longer than `limit`; `longer` may allow one more, by how it begins."""
 
-    def __init__(self, receive: Callable[[int], bytes], limit: int) -> None:
+    def __init__(
+        self, receive: Callable[[int], bytes], limit: int, longer: Callable[[bytes], int] = lambda head: 0
+    ) -> None:
         self._receive = receive
         self._limit = limit
+        self._longer = longer
         self._rest = b""
 
     def next(self) -> bytes | None:
         """The next line without its end; None when the other side has closed. Raises OverflowError beyond the limit,
         OSError (TimeoutError too) as the socket does."""
-        size = 0
+        size, limit = 0, self._limit
         parts: list[bytes] = []
         chunk, self._rest = self._rest, b""
         while True:
             head, newline, tail = chunk.partition(b"\n")
             size += len(head)
-            if size > self._limit:
-                raise OverflowError
             parts.append(head)
+            if size > limit:
+                limit = self._longer(b"".join(parts)[:64])
+                if size > limit:
+                    raise OverflowError
             if newline:
                 self._rest = tail
                 return b"".join(parts)

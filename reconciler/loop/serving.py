@@ -20,7 +20,8 @@ from typing import Any
 from .. import line
 from ..core.model import HostPast
 from ..core.problem import Problem, Refused
-from ..door import names
+from ..door import names, wire
+from ..door.looking import text
 from ..manifests import selector
 from ..repo import GitRepo
 from ..settings import Settings
@@ -72,6 +73,12 @@ class Server:
     # ---- a round
 
     def _walk(self, reasons: Reasons) -> str:
+        try:
+            return self._round(reasons)
+        finally:
+            self._rounds += 1
+
+    def _round(self, reasons: Reasons) -> str:
         world = self.world
         with world.turn:
             tip = world.repo.tip()
@@ -86,7 +93,6 @@ class Server:
             if newest.desired is not None:
                 names.write(world.settings.socket, newest.desired.hosts, world.kinds.by_name)
             self._stands = standing(tip, world.store.held(), self._last, world.now())
-        self._rounds += 1
         self._unsettled = self._unsettled + 1 if self._stands.outcome == "running" else 0
         facts = {name: value for name, value in self._stands.json().items() if name not in ("why", "guards", "at")}
         self.bus.publish({"event": "standing", **facts})
@@ -122,12 +128,10 @@ class Server:
 
     def sync(self, args: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Fetch, if the repository is remote, and look at the hosts of `selector` (all by default) now. Comes back at once."""
-        text = str((args or {}).get("selector") or "")
-        if text:
+        asked = text(args or {}, "selector")
+        if asked:
             desired = self.world.read(self.world.newest())[1].desired
-            picked = selector.parse(text).pick(desired.hosts) if desired is not None else ()
-            if not picked:
-                raise Refused(Problem(code="no-host", message=f"no host matches {text}"))
+            picked = selector.hosts(asked, desired.hosts if desired is not None else {})
             with self._asking:
                 self._asked |= set(picked)
         if self._poller is not None:
@@ -143,9 +147,14 @@ class Server:
         `sync` gave it, not before that round has ended."""
         repo = self.world.repo
         assert isinstance(repo, GitRepo)
-        limit = float(args.get("limit") or LIMIT)
+        limit, after = _number(args, "limit", LIMIT), _number(args, "round", 0)
         return wait(
-            repo, self.bus, lambda: self._stands, lambda: self.daemon.running, str(args.get("commit") or ""), limit
+            repo,
+            self.bus,
+            lambda: self._stands if self._rounds >= after else None,
+            lambda: self.daemon.running,
+            text(args, "commit"),
+            limit,
         )
 
     def standing(self, args: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -194,6 +203,13 @@ class Server:
                 self.log.say("fetch-well", text="the remote answers again")
         if moved or asked:
             self.daemon.wakes.wake("push" if moved and not asked else "sync")
+
+
+def _number(args: Mapping[str, Any], name: str, default: float) -> float:
+    value = args.get(name) or default
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e9:
+        raise wire.refused("door-bad-argument", f"{name} must be a number, not {str(value)[:40]!r}")
+    return float(value)
 
 
 # ---------------------------------------------------------------- the whole

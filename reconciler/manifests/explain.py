@@ -51,6 +51,7 @@ class NoSuch(LookupError):
         self.what = what
         self.known = known
         self.guess = guess
+        self.code = "unknown-kind" if what.startswith("there is no kind") else "unknown-field"
 
 
 def kind(kinds: Kinds, name: str) -> KindFacts:

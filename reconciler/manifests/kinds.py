@@ -10,7 +10,7 @@ from ..core.kind import Kind, Kinds
 from ..core.model import Json, State
 from ..core.order import read_sentences
 from ..core.problem import Problem, Refused
-from . import reader
+from . import reader, words
 
 FOLDER = Path(__file__).parent.parent / "kinds"
 PACKAGE = "reconciler.kinds"
@@ -89,6 +89,16 @@ def _order(path: Path, kinds: Mapping[str, Kind]) -> tuple[tuple[str, str], ...]
                 Problem(code="kind-failed", message=f"order.txt names {name}, which is no kind", path=path.name)
             )
     return pairs
+
+
+def known(kinds: Kinds, name: str) -> str:
+    """`name`, if it is a kind that hosts have resources of. Raises Refused, with the nearest one."""
+    if name in kinds:
+        return name
+    guess = words.near(name, kinds.by_name)
+    hint = f"did you mean {guess}? " if guess else ""
+    hint += f"the kinds are {', '.join(sorted(kinds.by_name))}"
+    raise Refused(Problem(code="unknown-kind", message=f"there is no kind {name[:100]}", hint=hint))
 
 
 def example(kind: str) -> str:

@@ -15,6 +15,7 @@ As in Kubernetes, `!=` and `notin` also match hosts that lack the label.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 from ..core.model import Host
+from ..core.problem import Problem, Refused
 
 _Test: TypeAlias = Callable[[Host], bool]
 
@@ -29,6 +31,7 @@ _TOKEN = re.compile(r"\s*(?:(?P<op>==|!=|=|!|,|\(|\))|(?P<word>[^\s,()=!]+))")
 _WORD = re.compile(r"[A-Za-z0-9*?\[\]](?:[A-Za-z0-9._/*?\[\]:@-]*)")
 _RESERVED = frozenset(("and", "or", "in", "notin", "has"))
 MAX_LENGTH = 4000
+GRAMMAR = "a host's name, a glob (web-*), labels (role=web, env in (prod, stage), !legacy), `and`, `or`, or all"
 
 
 class BadSelector(ValueError):
@@ -74,6 +77,33 @@ def parse(text: str) -> Selector:
     if len(text) > MAX_LENGTH and "=" in text:
         raise BadSelector(f"longer than {MAX_LENGTH} characters")
     return _Parser(text).selector()
+
+
+def hosts(text: str, known: Mapping[str, Host]) -> tuple[str, ...]:
+    """The hosts that a person asks for, sorted. Raises Refused for a selector that can't be read or that picks nobody."""
+    try:
+        selector = parse(text)
+    except BadSelector as bad:
+        at = f" (at character {bad.at + 1})" if bad.at else ""
+        raise Refused(
+            Problem(code="selector", message=f"{text[:200]!r} is no selector: {bad.message}{at}", hint=GRAMMAR)
+        ) from None
+    found = selector.pick(known)
+    if not found:
+        near = [guess for name in selector.names for guess in difflib.get_close_matches(name, known, n=1)]
+        hint = f"did you mean {', '.join(near)}? " if near else ""
+        hint += "trueup status --all lists the hosts" if known else "the commit has no Host yet"
+        raise Refused(Problem(code="no-host", message=f"no host matches {text[:200]}", hint=hint))
+    return found
+
+
+def known(name: str, hosts: Mapping[str, Host]) -> str:
+    """`name`, if it is a host of the inventory. Raises Refused, with the nearest name."""
+    if name in hosts:
+        return name
+    near = difflib.get_close_matches(name, hosts, n=1)
+    hint = f"did you mean {near[0]}?" if near else "trueup status --all lists the hosts"
+    raise Refused(Problem(code="unknown-host", message=f"there is no host {name[:100]} in the inventory", hint=hint))
 
 
 class _Parser:

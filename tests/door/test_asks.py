@@ -166,16 +166,42 @@ def test_the_verdicts_of_lists_are_those_of_core(small: SmallWorld) -> None:
         ("at", {"host": "web-1"}, "door-bad-argument"),
         ("apply", {"accept": ["x"]}, "door-bad-argument"),
         ("pause", {}, "door-bad-argument"),
+        ("pause", {"selector": "role=(", "why": "x"}, "selector"),
+        ("pause", {"selector": "role=nobody", "why": "x"}, "no-host"),
+        ("pause", {"selector": "web-1", "why": "x", "for": "soon"}, "bad-span"),
+        ("pause", {"selector": 7, "why": "x"}, "door-bad-argument"),
+        ("observe", {"selector": "role=("}, "selector"),
+        ("observe", {"selector": "web-9"}, "no-host"),
+        ("plan", {"desired": {"hosts": 7}}, "door-bad-argument"),
+        ("accept", {"plan": "a", "accept": 5}, "door-bad-argument"),
+        ("reborn", {"host": "web-9"}, "unknown-host"),
+        ("forget", {"host": "web-1", "yes": "no"}, "door-bad-argument"),
+        ("diff", {"host": "web-1", "kind": "Lam"}, "unknown-kind"),
+        ("diff", {"host": "web-1", "kind": "Lamp", "name": "hal"}, "unknown-resource"),
     ],
 )
 def test_a_wrong_argument_is_a_problem_of_its_own(
     small: SmallWorld, name: str, args: dict[str, Any], code: str
 ) -> None:
-    if name == "apply":
-        small.turn = __import__("threading").RLock()  # type: ignore[attr-defined]
     with pytest.raises(Refused) as refused:
         ask(small, name, **args)
     assert refused.value.problems[0].code == code
+    assert refused.value.problems[0].hint, "and what to do next"
+
+
+def test_what_was_nearly_typed_is_offered(small: SmallWorld) -> None:
+    for name, args, guess in (
+        ("diff", {"host": "web-1", "kind": "Lam"}, "Lamp"),
+        ("diff", {"host": "web-1", "kind": "Lamp", "name": "hal"}, "Lamp/hall"),
+        ("pause", {"selector": "web1", "why": "x"}, "web-1"),
+    ):
+        with pytest.raises(Refused) as refused:
+            ask(small, name, **args)
+        assert f"did you mean {guess}?" in refused.value.problems[0].hint
+
+
+def test_a_resource_that_is_right_differs_in_nothing(small: SmallWorld) -> None:
+    assert ask(small, "diff", host="web-1", kind="Lamp", name="hall")["resources"] == []
 
 
 WEIRD = some.one_of(

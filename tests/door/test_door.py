@@ -230,10 +230,63 @@ def test_rubbish_gets_a_problem_or_nothing(opened: Door, data: bytes, code: str 
     assert answer.get("refused", [{"code": ""}])[0]["code"] == code
 
 
-def test_a_question_without_an_end_is_cut_off(opened: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "QUESTION_LIMIT", 100_000)
-    answer = json.loads(raw(opened.path, b"x" * 1_500_000))
+@pytest.mark.parametrize("question", [b"x" * 3_000_000, wire.question("echo", {"text": "x" * 3_000_000})])
+def test_a_question_that_is_too_long_is_cut_off(opened: Door, question: bytes) -> None:
+    answer = json.loads(raw(opened.path, question))
     assert answer["refused"][0]["code"] == "door-too-long"
+
+
+def test_one_long_plan_at_a_time(settings_: Settings) -> None:
+    """What a plan sends may be long, and so what all of them hold in memory is what one of them does."""
+    at_once: list[int] = []
+    inside = [0]
+    guard = threading.Lock()
+
+    def plan(args: Mapping[str, Any]) -> Mapping[str, Any]:
+        with guard:
+            inside[0] += 1
+            at_once.append(inside[0])
+        time.sleep(0.05)
+        with guard:
+            inside[0] -= 1
+        return {"length": len(args["desired"])}
+
+    opened = Door(settings_.socket, {"plan": plan, "echo": echo}, {})
+    answers: list[int] = []
+    threads = [
+        threading.Thread(
+            target=lambda: answers.append(door.ask(settings_, "plan", {"desired": "x" * 3_000_000})["length"])
+        )
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    opened.close()
+    assert answers == [3_000_000] * 4
+    assert max(at_once) == 1
+
+
+def test_a_question_that_drips_is_given_up(settings_: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time, the question never does."""
+    monkeypatch.setattr(server_, "ASK_TIME", 0.5)
+    opened = Door(settings_.socket, {"echo": echo}, {})
+    with socket.socket(socket.AF_UNIX) as slow_one:
+        slow_one.settimeout(30)
+        slow_one.connect(str(settings_.socket))
+        told = b""
+        for _ in range(600):
+            try:
+                slow_one.sendall(b" ")
+            except OSError:
+                break
+            time.sleep(0.05)
+        else:
+            pytest.fail("it is still listened to")
+        told = slow_one.recv(65536)
+    assert json.loads(told)["refused"][0]["code"] == "door-too-slow"
+    opened.close()
 
 
 def test_a_question_that_never_comes_holds_nobody_up(settings_: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
