@@ -4,7 +4,8 @@ __init__   AnsibleTrip, the door            ssh        the way in to a host, and
 batch      one trip a host (the default)    wire       what travels, and what may come back
 plain      the exported playbook            bundler    code that travels
 run        one run of ansible_runner        troubles   every way in which a visit can fail
-forget     a host leaves the fleet          host/      what runs on a host        collection/  what Ansible loads
+warm       Ansible, imported once           host/      what runs on a host
+forget     a host leaves the fleet          collection/  what Ansible loads, or imports it
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from . import ssh
 from .batch import Batch, Pythons, kind_ops
 from .bundler import Bundler
 from .plain import Plain
+from .warm import Warm
 
 KINDS_FOLDER = Path(__file__).parent.parent / "kinds"
 
@@ -36,12 +38,23 @@ class AnsibleTrip:
         self.opener = opener
 
     @cached_property
+    def warm(self) -> Warm:
+        return Warm(self.settings)
+
+    @cached_property
     def batch(self) -> Batch:
         cache = self.settings.state_dir / "bundles"
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         bundler = Bundler(cache, self.kinds.probes, kind_ops(self.kinds.by_name, KINDS_FOLDER))
         pythons = Pythons(self.settings.state_dir / "pythons.json")
-        return Batch(kinds=self.kinds, settings=self.settings, opener=self.opener, bundler=bundler, pythons=pythons)
+        return Batch(
+            kinds=self.kinds,
+            settings=self.settings,
+            opener=self.opener,
+            bundler=bundler,
+            pythons=pythons,
+            warm=self.warm,
+        )
 
     def go(
         self, visits: Sequence[Visit], on_report: Callable[[Report], None], on_event: Callable[[str, str], None]
@@ -68,7 +81,8 @@ class AnsibleTrip:
         return ssh.unpin(self.settings.known_hosts, host)
 
     def close(self) -> None:
-        """End the connections that were kept for the next visit."""
+        """End what was kept for the next visit: Ansible's process, and the connections."""
+        self.warm.close()
         try:
             folder = ssh.control_folder(self.settings)
         except (OSError, ssh.BadAddress):

@@ -12,8 +12,9 @@ from ..core.kind import Kinds
 from ..core.model import Host, Json, Report, Trouble, Visit
 from ..ports import Opener
 from ..settings import Settings
-from . import run, ssh, troubles, wire
+from . import run, ssh, start, troubles, wire
 from .bundler import Bundler, CannotBundle, boot
+from .warm import Warm
 
 OnReport = Callable[[Report], None]
 OnWords = Callable[[str, str], None]
@@ -71,6 +72,7 @@ class Batch:
     opener: Opener
     bundler: Bundler
     pythons: Pythons
+    warm: Warm
 
     def go(self, visits: Sequence[Visit], on_report: OnReport, on_words: OnWords, *, adds: Adds = _nothing) -> None:
         """All visits in one run. `on_report` once for each host, as it ends; `adds` adds to a visit's order."""
@@ -104,7 +106,9 @@ class _Run:
             self.open = set(inventory)
             said = ""
             if inventory:
-                said = run.play(self.at, self.settings, PLAY, inventory, self._event, password=password or "")
+                said = run.play(
+                    self.at, self.settings, PLAY, inventory, self._event, warm=self.batch.warm, password=password or ""
+                )
             for alias in sorted(self.open):
                 self._end(alias, troubles.trouble("runner", self.orders[alias].visit.host, said.strip()[-300:]))
         finally:
@@ -157,7 +161,7 @@ class _Run:
         path.write_text(
             json.dumps(
                 {
-                    "command": wire.COMMAND,
+                    "command": start.command(host.bootstrap),
                     "parts": [head, sizes, (str(bundle.path), bundle.offset, bundle.index + bundle.blob), payload],
                     "answer": str(self.at / f"{alias}.answer"),
                     "limit": self.settings.visit_limit,
@@ -194,8 +198,11 @@ class _Run:
         connect, limit = self.settings.connect_timeout, self.settings.visit_limit
         path = self.at / f"{alias}.answer"
         try:
+            if path.stat().st_size > wire.MOST_SAID:
+                raise wire.BadAnswer("it is too big")
             answer = wire.unframe(path.read_text(encoding="ascii", errors="replace"), order.mark)
             report = wire.report(order.visit, answer, time.time(), connect)
+            report = replace(report, outcomes=(*report.outcomes, *start.installed(host, str(res.get("msg") or ""))))
             self.batch.pythons.learn(host.name, answer.get("magic"))
         except (OSError, wire.BadAnswer) as error:
             said = str(res.get("msg") or "")

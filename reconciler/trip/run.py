@@ -18,9 +18,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core.model import Json
 from ..settings import Settings
+
+if TYPE_CHECKING:
+    from .warm import Warm
 
 COLLECTION = Path(__file__).parent / "collection"
 Event = Mapping[str, Json]
@@ -111,12 +115,13 @@ def play(
     inventory: Mapping[str, Mapping[str, Json]],
     on_event: OnEvent,
     *,
+    warm: Warm | None = None,
     password: str = "",
     extra: str = "",
     cancelled: Callable[[], bool] = lambda: False,
 ) -> str:
-    """Run `playbook` (its text) over `inventory` (host → variables) in the folder `at`; events as they come. `extra` is
-    the path of a file with more variables.
+    """Run `playbook` (its text) over `inventory` (host → variables) in the folder `at`; events as they come. `warm`
+    has Ansible imported already; `extra` is the path of a file with more variables.
 
     Gives what Ansible printed when it did not run properly, empty when it did. Never raises for hosts.
     """
@@ -129,6 +134,7 @@ def play(
     _private(at / "inventory" / "hosts.json", hosts)
     pipe = Pipe(at / "password", password.encode()) if password else None
     words = ["-e", f"@{extra}"] if extra else []
+    home = warm.at if warm is not None else at
     if pipe is not None:
         words += ["--become-password-file", str(at / "password")]
 
@@ -142,14 +148,14 @@ def play(
             playbook="play.yml",
             inventory=str(at / "inventory" / "hosts.json"),
             cmdline=" ".join(words) or None,
-            envvars=environment(at, settings),
+            envvars=environment(home, settings),
             settings={"suppress_ansible_output": True},
             quiet=True,
             event_handler=heard,
             cancel_callback=cancelled,
             ident="run",
         )
-        runner.config.env = _only_ours(runner.config.env, at, settings)
+        runner.config.env = _only_ours(runner.config.env, home, settings, warm)
         runner.run()
         if runner.rc in (0, 2, 4):  # all well; some failed; some were unreachable
             return ""
@@ -159,12 +165,12 @@ def play(
             pipe.close()
 
 
-def environment(at: Path, settings: Settings) -> dict[str, str]:
-    """Ansible's settings for a run, in place of any ansible.cfg."""
+def environment(home: Path, settings: Settings) -> dict[str, str]:
+    """Ansible's settings for a run, in place of any ansible.cfg; what it keeps goes below `home`."""
     return {
         "ANSIBLE_CONFIG": str(COLLECTION / "ansible.cfg"),
-        "ANSIBLE_HOME": str(at / "ansible"),
-        "ANSIBLE_LOCAL_TEMP": str(at / "tmp"),
+        "ANSIBLE_HOME": str(home / "ansible"),
+        "ANSIBLE_LOCAL_TEMP": str(home / "tmp"),
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION),
         "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False",
         "ANSIBLE_INVENTORY_ENABLED": "yaml",
@@ -179,12 +185,9 @@ def environment(at: Path, settings: Settings) -> dict[str, str]:
     }
 
 
-def _only_ours(env: Mapping[str, str], at: Path, settings: Settings) -> dict[str, str]:
+def _only_ours(env: Mapping[str, str], home: Path, settings: Settings, warm: Warm | None) -> dict[str, str]:
     """The runner starts from this process's environment, which may hold a password, and a user's ANSIBLE_*."""
-    kept = {name: value for name, value in env.items() if name.startswith(("AWX_", "RUNNER_"))}
-    for name in ("HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TZ"):
-        if name in os.environ:
-            kept[name] = os.environ[name]
+    ours = {name: os.environ[name] for name in ("HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TZ") if name in os.environ}
     callbacks = env.get("ANSIBLE_CALLBACK_PLUGINS", "").rpartition(":")[2]
     programs = [
         str(Path(sys.executable).parent),
@@ -195,15 +198,18 @@ def _only_ours(env: Mapping[str, str], at: Path, settings: Settings) -> dict[str
         "/sbin",
         "/bin",
     ]
-    return {
-        **kept,
-        **environment(at, settings),
+    ours |= {
+        **environment(home, settings),
         "ANSIBLE_CALLBACK_PLUGINS": callbacks,
         "ANSIBLE_STDOUT_CALLBACK": "awx_display",
         "ANSIBLE_RETRY_FILES_ENABLED": "False",
         "LANG": "C.UTF-8",
         "PATH": ":".join(programs),
     }
+    first = warm.ready(ours) if warm is not None else ""
+    if first:
+        ours["PATH"] = f"{first}:{ours['PATH']}"
+    return {**{name: value for name, value in env.items() if name.startswith(("AWX_", "RUNNER_"))}, **ours}
 
 
 def _private(path: Path, text: str) -> None:

@@ -19,7 +19,7 @@ from reconciler.core.plan import plan as make_plan
 from reconciler.core.predict import owned_after
 from reconciler.manifests.kinds import load_kinds
 from reconciler.repo import FolderFiles
-from reconciler.secrets import FleetKey, Sealer
+from reconciler.secrets import FleetKey, Sealed, Sealer
 from reconciler.settings import Settings
 from reconciler.trip import AnsibleTrip
 
@@ -33,6 +33,7 @@ class Fleet:
         self.lab, self.folder, self.kinds = hosts, folder, kinds
         key = FleetKey.ensure(folder / "fleet.key")
         self.sealer = Sealer(key, None)
+        self.sealed: list[Sealed] = []
         self.settings = Settings(
             state_dir=folder, run_dir=folder / "run", ssh_key=hosts[0].key, 
             **{"controller_id": "test/1", "connect_timeout": 20.0, **more},
@@ -49,6 +50,7 @@ class Fleet:
 
     def set(self, **more: Json) -> None:
         """Other settings from now on."""
+        self.trip.close()
         self.settings = replace(self.settings, **more)
         self.trip = AnsibleTrip(self.kinds, self.settings, self.sealer)
 
@@ -69,7 +71,9 @@ class Fleet:
             documents.append(f"{head}kind: Host\nmetadata: {{name: {host.name}}}\nspec: {_flow(spec)}\n")
         documents += [head + part.lstrip("\n") for part in text.split("---\n") if part.strip()]
         (place / "trueup.yaml").write_text("---\n".join(documents), encoding="utf-8")
-        reading = manifests.read(FolderFiles(place), self.kinds, self.sealer.seal)
+        sealed = self.sealer.reading(FolderFiles(place))
+        self.sealed.append(sealed)
+        reading = manifests.read(FolderFiles(place), self.kinds, sealed.seal)
         assert reading.desired is not None, "\n".join(f"{p.place} {p.message}" for p in reading.problems)
         return reading.desired
 
