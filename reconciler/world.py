@@ -225,6 +225,10 @@ class World:
         if keys or gone:
             hosts = sorted({key.host for key in keys})
             self.store.own(visits.adoptions(desired, keys, self.store.owned_on(hosts)), gone, self.now())
+        # A host that goes on saying that trueup made what was let go of would have it deleted when somebody makes it anew.
+        behind = {key.host for key in gone}.difference(*plan.waves)
+        if told := self.may_run(desired, sorted(behind)):
+            self.trip.go(self.visits(desired, told, plan), lambda report: self.keep(desired, report), self.progress)
 
     def keep(self, desired: Desired, report: Report, plan: Plan | None = None, round_id: str = "") -> None:
         """Write down what one visit brought back: readings, outcomes, and what is owned since."""
