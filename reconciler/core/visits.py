@@ -86,6 +86,8 @@ def visits(
     made = []
     for name in hosts:
         host = desired.hosts[name]
+        if host.bootstrap and not enforced(desired, name):
+            host = replace(host, bootstrap=False)  # nothing is installed where nothing is to be changed
         ctx = context(desired, host, secrets_key(name))
         changes = tuple(by_host.get(name, ()))
         made.append(

@@ -44,4 +44,5 @@ def _class() -> Any:
         if isinstance(value, str) and not compile_pattern(limit).search(value):
             yield ValidationError(f"{value!r} does not match {limit!r}")
 
-    return validators.extend(Draft202012Validator, {"pattern": pattern})
+    extend: Any = validators.extend  # it has no types of its own
+    return extend(Draft202012Validator, {"pattern": pattern})

@@ -28,6 +28,14 @@ class Row:
 
 
 TABLE = (
+    # First, because it ends in the words of a package manager, which may look like any other.
+    Row(
+        code="no-python-installed",
+        why="there is no Python, and bootstrap failed: {detail}",
+        who="whoever runs the host",
+        next_step="install python3 there by hand; its package manager says what is in the way",
+        patterns=("trueup: python3 can't be installed",),
+    ),
     Row(
         code="host-key-changed",
         why="its host key is not the one that is known; nothing was sent",
@@ -177,7 +185,7 @@ TABLE = (
         code="no-python",
         why="there is no Python 3.8 or newer",
         who="whoever edits the inventory",
-        next_step="install python3 there",
+        next_step="install python3 there, or write bootstrap: true into Host {host}: the next visit installs it",
         patterns=("no python 3.8 or newer",),
     ),
     Row(

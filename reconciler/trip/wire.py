@@ -52,6 +52,8 @@ LEASE = 1800.0
 MOST_PACKED = 48 * 1024 * 1024
 MOST_UNPACKED = 192 * 1024 * 1024
 """Bytes of an answer, as it comes and unpacked: 64 KiB for each of 2,000 files, and more."""
+MOST_SAID = MOST_PACKED + 1024 * 1024
+"""Bytes of all that comes: an answer, and what a login may print around it."""
 MOST_VALUES = 2_000_000
 """Values in an answer. Each costs up to 100 bytes here, `[],` as it comes only 3: without this a host that sends what
 packs well takes all memory. 100,000 owned things have 1.5 million."""
@@ -63,19 +65,6 @@ MOST_STATE = 2 * 1024 * 1024
 MOST_OWNED = 100_000
 LONG_TEXT = 1024
 """Characters of a spec's text that the host's file keeps; longer ones (a file's content) by digest only."""
-
-BOOT = (
-    "import sys; sys.version_info >= (3, 8) or sys.exit(99); s = sys.stdin.buffer; "
-    'exec(compile(s.read(int(s.readline())), "trueup", "exec"), {"STDIN": s})'
-)
-COMMAND = (
-    "for p in /usr/bin/python3 /usr/libexec/platform-python python3; do "
-    'command -v "$p" >/dev/null 2>&1 || continue; '
-    f"\"$p\" -I -c '{BOOT}'; r=$?; [ $r = 99 ] || exit $r; done; "
-    "echo trueup: no python 3.8 or newer >&2; exit 97"
-)
-"""The one line that runs on a host. The distribution's own Python comes first: it has python3-apt."""
-
 
 class BadAnswer(Exception):
     """What came back is not an answer; the text says how."""
@@ -164,13 +153,15 @@ def op_json(op: Op, host: str, opener: Opener) -> dict[str, Json]:
     """An op with its sealed values opened; bytes that are no text travel as base64. Raises Refused."""
     args = opened(op.args, host, opener)
     content = op.args.get("content")
-    if isinstance(content, Mapping) and "sealed" in content:
+    if isinstance(content, Mapping) and ("sealed" in content or "join" in content):
         args["secret"] = True
     return {"module": op.module, "args": args, "title": op.title, "limit": op.limit}
 
 
 def opened(value: Json, host: str, opener: Opener) -> Json:
     if isinstance(value, Mapping):
+        if "join" in value:
+            return "".join(str(opened(part, host, opener)) for part in value["join"])
         if "sealed" in value or "blob" in value:
             data = opener.open(host, value)
             try:
@@ -239,11 +230,12 @@ def report(visit: Visit, answer: Mapping[str, Json], now: float, connect: float)
     if not isinstance(machine_id, str) or len(machine_id) > 64 or not machine_id.isalnum():
         machine_id = ""
     base = Report(host=host.name, trouble=trouble, machine_id=machine_id, facts=_facts(answer.get("facts"), now))
-    if trouble is not None:
+    if trouble is not None and "outcomes" not in answer:
         return base
     owned = answer.get("owned")
     return Report(
         host=host.name,
+        trouble=trouble,
         outcomes=_outcomes(visit, answer),
         readings=_readings(visit, answer.get("readings"), now),
         owned=_owned(host.name, owned) if isinstance(owned, list) else None,

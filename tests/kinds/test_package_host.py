@@ -65,6 +65,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         {"/etc/hello-lab.conf": "two\n", "/usr/share/hello-lab": "2\n"},
     )
     deb(folder, "hello-more", "1.0", "Depends: hello-lab\n")
+    deb(folder, "c++-lab+", "1.0")
     deb(folder, "rude", "1.0", "Conflicts: hello-lab\n")
     # A daemon that keeps the output of its maintainer script open for ever.
     deb(folder, "noisy", "1.0", postinst="sleep 300 &")
@@ -227,6 +228,25 @@ def test_a_held_package_is_told_and_left(pair: tuple[LabHost, LabHost]) -> None:
 def test_an_unknown_name_fails_in_apts_words(pair: tuple[LabHost, LabHost]) -> None:
     result = run_op(pair[0], "package", {"names": ["no-such-thing"], "state": "present"})
     assert result["failed"] and "Unable to locate package no-such-thing" in result["msg"]
+
+
+def test_a_name_is_a_name_and_no_pattern(pair: tuple[LabHost, LabHost]) -> None:
+    """For apt-get, `hello.lab` is a regular expression when no package has that name, and `remove hello-lab+` installs."""
+    host = pair[0]
+    host.run("apt-get -q -y purge hello-lab; apt-get -q update")
+    for name, state in (
+        ("hello.lab", "present"),
+        ("hello-la", "present"),
+        ("hello-lab+", "present"),
+        ("hello-lab+", "absent"),
+    ):
+        result = run_op(host, "package", {"names": [name], "state": state})
+        assert result["failed"] and "Unable to locate package" in result["msg"], (name, state, result)
+        assert isinstance(seen(host, "hello-lab"), Absent), (name, state)
+    assert not run_op(host, "package", {"names": ["c++-lab+"], "state": "present"})["failed"]
+    assert isinstance(seen(host, "c++-lab+"), Present)
+    assert not run_op(host, "package", {"names": ["c++-lab+"], "state": "absent"})["failed"]
+    assert isinstance(seen(host, "c++-lab+"), Absent)
 
 
 def test_it_waits_while_another_process_holds_the_lock(pair: tuple[LabHost, LabHost]) -> None:

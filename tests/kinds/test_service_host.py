@@ -24,6 +24,7 @@ from reconciler.core.model import (
     Resource,
     Row,
     Source,
+    Unknown,
     digest,
     observation,
     reading_json,
@@ -183,6 +184,18 @@ def test_what_is_not_there_is_absent_and_can_not_be_started(host: LabHost) -> No
     assert decide(host, "nowhere", {"running": False, "enabled": False}) is None
     result = run_op(host, "service", {"name": "nowhere", "running": True})
     assert result["failed"] and "there is no" in result["msg"]
+
+
+def test_a_pipe_in_the_place_of_a_pid_file_or_a_script_holds_nobody_up(host: LabHost) -> None:
+    if host.spec.systemd:
+        return  # systemd is asked there, and no file is read
+    host.write("/etc/init.d/mute", "#!/bin/sh\necho 'Usage: mute {start|stop}'; exit 2\n")
+    host.run("chmod 0755 /etc/init.d/mute; rm -f /run/mute.pid; mkfifo /run/mute.pid")
+    seen = look(host, "mute")
+    assert isinstance(seen, Unknown) and "no /run/mute.pid" in seen.why
+    host.run("rm /run/mute.pid; echo $$ > /run/mute.pid; mkfifo /etc/init.d/piped")
+    assert isinstance(look(host, "mute"), Present)
+    assert isinstance(look(host, "piped"), Unknown)
 
 
 def test_names_with_and_without_the_suffix_are_one(host: LabHost) -> None:

@@ -177,6 +177,7 @@ SAID = {
     "sudo-broken": "sudo: /etc/sudoers.d/x:1:5: syntax error",
     "sudo-silent": "Timeout (12s) waiting for privilege escalation prompt: ",
     "no-python": "trueup: no python 3.8 or newer",
+    "no-python-installed": "trueup: python3 can't be installed: Temporary failure in name resolution",
     "disk-full": "/bin/sh: cannot create /x: No space left on device",
     "no-kex": "Unable to negotiate with 192.0.2.1 port 22: no matching key exchange method found.",
     "jump-failed": "channel 0: open failed: administratively prohibited: open failed\nstdio forwarding failed",

@@ -10,7 +10,21 @@ import hashlib
 from collections.abc import Iterable
 
 from ...core.kind import Claim, Finding, Kind, OpContext, Resolving, Unresolved
-from ...core.model import Absent, Action, Change, Host, Json, Meaning, Observation, Op, Origin, Present, Ref, State
+from ...core.model import (
+    Absent,
+    Action,
+    Change,
+    Host,
+    Json,
+    Meaning,
+    Observation,
+    Op,
+    Origin,
+    Present,
+    Reason,
+    Ref,
+    State,
+)
 from . import access, checks
 from .meaning import READ_LIMIT, TEXT_LIMIT, node, normal_mode, path_of, same_content, seen_content, text_of
 
@@ -124,7 +138,8 @@ class File(Kind):
             return (_put({"path": path, "state": kind_of, **same, **rights}, f"{' and '.join(rights)} of {path}"),)
         args: dict[str, Json] = {"path": path, "state": kind_of, **_rights(spec, have)}
         args |= {field: spec[field] for field in ("content", "target", "parents", "validate") if field in spec}
-        args["keep_backup"] = _worth_keeping(change)
+        # Of a file that moves here nobody has said yet what is in its place.
+        args["keep_backup"] = _worth_keeping(change) or change.reason is Reason.REPLACES
         making = _put(args, f"{'write' if kind_of == 'file' else 'make'} {path}")
         if kind_of == "directory" and have:
             clear = {"path": path, "state": "absent", "keep_backup": True}
@@ -230,6 +245,9 @@ def _removal(change: Change) -> tuple[Op, ...]:
         return ()
     path = path_of(change.key.name, owned.spec)
     args: dict[str, Json] = {"path": path, "state": "absent", "keep_backup": _worth_keeping(change)}
+    if not isinstance(change.have, Present) or change.have.state.get("path", path) != path:
+        # The file moves, and what was read is its new place: of the old one only what was made there may go, and a copy stays.
+        args |= {"keep_backup": True, "only": node(owned.spec)}
     return (_put(args, f"remove {path}"),)
 
 

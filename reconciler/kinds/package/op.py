@@ -48,6 +48,9 @@ APT_GET = (
     "Dpkg::Options::=--force-confold",
     "-o",
     "APT::Get::AutomaticRemove=false",
+    # Else a name that no package has is a regular expression: `python3.9` would install what only looks like it.
+    "-o",
+    "APT::Cmd::Pattern-Only=true",
 )
 
 
@@ -108,7 +111,7 @@ def apt(args: dict[str, Any], run: Runner) -> bool:
     if args["state"] == "absent":
         return apt_remove(names, bool(args.get("purge")), run)
     version = args.get("version") or ""
-    wanted = [f"{names[0]}={version}"] if version else names
+    wanted = [f"{names[0]}={version}"] if version else literal(names, "+")
     command = [*APT_GET, "--no-remove", *(["--allow-downgrades"] if version else []), "install", "--", *wanted]
     code, said = run.patiently(command)
     if code != 0 and INTERRUPTED in said:
@@ -131,9 +134,16 @@ def apt(args: dict[str, Any], run: Runner) -> bool:
     raise Failure(last_words(said))
 
 
+def literal(names: list[str], sign: str) -> list[str]:
+    """Names as apt-get takes them: it reads a `+` or `-` at the end of a name that no package has as *install* or
+    *remove*, whatever the verb. With the verb's own sign behind it the name before it is meant."""
+    return [name + sign if name.endswith(("+", "-")) else name for name in names]
+
+
 def apt_remove(names: list[str], purge: bool, run: Runner) -> bool:
     verb = "purge" if purge else "remove"
-    code, said = run.once([*APT_GET, "-s", verb, "--", *names])
+    wanted = literal(names, "-")
+    code, said = run.once([*APT_GET, "-s", verb, "--", *wanted])
     if code == 0:
         named = {name.split(":")[0] for name in names}
         also = sorted(
@@ -141,7 +151,7 @@ def apt_remove(names: list[str], purge: bool, run: Runner) -> bool:
         )
         if also:
             raise Failure("{} needs what would be removed: declare it absent too".format(", ".join(also)))
-    code, said = run.patiently([*APT_GET, verb, "--", *names])
+    code, said = run.patiently([*APT_GET, verb, "--", *wanted])
     if code != 0:
         raise Failure(last_words(said))
     return not NOTHING_DONE.search(said)

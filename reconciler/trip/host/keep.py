@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shlex
 import subprocess
 
 BACKUP = "/var/lib/trueup/backup"
 SCRATCH = "/var/lib/trueup/tmp"
+MOST = 64 * 1024 * 1024
+"""Bytes of a file that is kept, or read whole. A backup must not fill the disk that the change needs."""
+LONGEST_NAME = 200
+"""Bytes of a backup's name; longer ones end in their hash. File systems end at 255, and `.PID.part` is added."""
 
 
 class Refused(Exception):
@@ -16,29 +21,50 @@ class Refused(Exception):
 
 
 def backup(fd: int, path: str) -> None:
-    """Copy what is there to BACKUP, once: what was there before trueup came is what people will want back."""
+    """Copy what is there to BACKUP, once: what was there before trueup came is what people will want back. Refused when
+    it is larger than MOST: nothing is lost without a copy, so a person has to move it away."""
     os.makedirs(BACKUP, mode=0o700, exist_ok=True)
-    goal = os.path.join(BACKUP, path.replace("%", "%25").replace("/", "%2F")[:240])
+    goal = os.path.join(BACKUP, backup_name(path))
     if os.path.lexists(goal):
         return
+    if os.fstat(fd).st_size > MOST:
+        raise Refused("%s has more than %d MiB, too much to be kept: move it away first" % (path, MOST >> 20))
     part = "%s.%d.part" % (goal, os.getpid())
     out = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:
-            os.lseek(fd, 0, os.SEEK_SET)
-            while True:
-                chunk = os.read(fd, 1 << 20)
-                if not chunk:
-                    break
-                view = memoryview(chunk)
-                while view:
-                    view = view[os.write(out, view) :]
+            copy(fd, out, MOST)
         finally:
             os.close(out)
         os.rename(part, goal)
     except BaseException:
         os.unlink(part)
         raise
+
+
+def backup_name(path: str) -> str:
+    """The path as one name, its slashes as %2F."""
+    name = os.fsencode(path.replace("%", "%25").replace("/", "%2F"))
+    if len(name) > LONGEST_NAME:
+        name = name[: LONGEST_NAME - 33] + b"~" + hashlib.sha256(name).hexdigest()[:32].encode("ascii")
+    return os.fsdecode(name)
+
+
+def copy(source: int, goal: int, most: int) -> None:
+    """All of one descriptor into another, at most `most` bytes: a file may grow as fast as it is read."""
+    os.lseek(source, 0, os.SEEK_SET)
+    while most > 0:
+        chunk = os.read(source, min(most, 1 << 20))
+        if not chunk:
+            return
+        most -= len(chunk)
+        write_all(goal, chunk)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
 
 
 def validate(command: str, content: bytes, mode: int, secret: bool) -> None:

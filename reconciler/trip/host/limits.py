@@ -5,35 +5,47 @@ from __future__ import annotations
 import os
 import signal
 from types import FrameType
-from typing import Any, Dict, List, Optional
+from typing import Callable, Dict, List, Optional, TypeVar
+
+Answer = TypeVar("Answer")
+AGAIN = 2.0
+"""Seconds from one ring to the next: code that catches everything may swallow the first."""
 
 
 class TimeUp(BaseException):
     """Raised by the alarm. A BaseException, so that code which catches every Exception doesn't swallow it."""
 
 
-class Limit:
-    """`with Limit(seconds):` raises TimeUp when they are over, and again every two seconds until it is heard.
+def within(seconds: float, call: Callable[[], Answer]) -> Answer:
+    """What `call` gives; raises TimeUp in it when the seconds are over, and again every two until it is heard. Then all
+    descendants of this process are killed: they belong to what was interrupted.
 
-    Then all descendants of this process are killed: they belong to what was interrupted.
+    A function and not a context: an alarm may ring between any two steps, and from the entry of an `__exit__` it would
+    escape with the alarm still set, to go off in whatever runs next. Here a ring while the inner `finally` begins is
+    followed by the outer one, and the next ring is two seconds away.
     """
+    over = False
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = max(0.1, seconds)
+    def ring(number: int, frame: Optional[FrameType]) -> None:
+        if not over:
+            raise TimeUp()
 
-    def __enter__(self) -> "Limit":
-        self._before = signal.signal(signal.SIGALRM, self._ring)
-        signal.setitimer(signal.ITIMER_REAL, self.seconds, 2.0)
-        return self
-
-    def _ring(self, number: int, frame: Optional[FrameType]) -> None:
-        raise TimeUp()
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, self._before)
-        if kind is TimeUp:
-            kill_descendants()
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        try:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, max(0.1, seconds), AGAIN)
+                return call()
+            finally:
+                over = True
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        finally:
+            over = True
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+    except TimeUp:
+        kill_descendants()
+        raise
 
 
 def kill_descendants() -> None:

@@ -17,7 +17,7 @@ import types
 from typing import Any, Callable, Dict, List, Tuple
 
 from . import command, put
-from .limits import Limit, TimeUp
+from .limits import TimeUp, within
 
 Code = Callable[[str], Any]
 """Gives the code object of a dotted name in the bundle; KeyError when it isn't there."""
@@ -43,8 +43,7 @@ class Runner:
         mask = os.umask(0o022)
         environment = dict(os.environ)
         try:
-            with Limit(limit):
-                result = self._dispatch(module, op["args"])
+            result = within(limit, lambda: self._dispatch(module, op["args"]))
             return bool(result.get("changed")), bool(result.get("failed")), _message(result)
         except TimeUp:
             return False, True, "took longer than %g s and was stopped" % limit
@@ -85,12 +84,13 @@ class Runner:
             space, collection, rest = module.split(".", 2)
             name = "ansible_collections.%s.%s.plugins.modules.%s" % (space, collection, rest)
         code = self._code(name)
-        os.makedirs(SCRATCH, mode=0o700, exist_ok=True)
+        scratch = os.path.join(SCRATCH, "ops-%d" % os.getpid())
+        os.makedirs(scratch, mode=0o700, exist_ok=True)
         given = dict(
             args,
             _ansible_no_log=True,  # nothing of ours goes to the host's syslog
-            _ansible_remote_tmp=SCRATCH,
-            _ansible_tmpdir=SCRATCH,
+            _ansible_remote_tmp=scratch,
+            _ansible_tmpdir=scratch,
             _ansible_keep_remote_files=True,  # the folder is ours to clean
             _ansible_module_name=module,
             _ansible_version=self._version,
@@ -198,15 +198,22 @@ def _respawn(again: bool) -> None:
 
 
 def sweep() -> None:
-    """Remove what ops left in the scratch folder."""
+    """Remove what ops left in the scratch folder: those of this visit, and of visits that have ended. Two fleets may
+    hold one host, so what stands there may be another visit's, at work just now; its name ends in its process's id."""
     names: List[str] = []
     try:
         names = os.listdir(SCRATCH)
     except OSError:
         pass
     for name in names:
+        pid = name.rpartition("-")[2]
+        if pid.isdigit() and int(pid) != os.getpid() and os.path.exists("/proc/" + pid):
+            continue
         path = os.path.join(SCRATCH, name)
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path, ignore_errors=True)
         else:
-            os.unlink(path)
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                pass

@@ -15,11 +15,14 @@ import fcntl
 import json
 import os
 import time
+import uuid
 from typing import Any, Dict, List, Optional, Tuple
 
 FOLDER = "/var/lib/trueup"
 LONGEST_LEASE = 86400.0
 """Seconds. A lease that ends later than this was written under another clock, and doesn't count."""
+MADE_UP = "trueup"
+"""How an id begins that stands in for a missing machine-id."""
 MOST_BYTES = 64 * 1024 * 1024
 
 
@@ -43,6 +46,7 @@ class OwnFile:
         self.loaded: Dict[str, Dict[str, str]] = {}
         self.due: Dict[str, str] = {}
         self.lease: Dict[str, Any] = {}
+        self.machine = ""
         self.readable = True
         self._lock: Optional[int] = None
         self._read()
@@ -56,12 +60,22 @@ class OwnFile:
             self.loaded = {str(k): dict(v) for k, v in data.get("loaded", {}).items()}
             self.due = {str(k): str(v) for k, v in data.get("due", {}).items()}
             self.lease = dict(data.get("lease") or {})
+            self.machine = str(data.get("machineId") or "")
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             # Written by something else, or torn by a disk: nothing can be known of what is owned here.
             self.owned, self.loaded, self.due, self.lease = {}, {}, {}, {}
             self.readable = False
+
+    def identity(self, machine_id: str, make: bool = False) -> str:
+        """What tells this machine from another under its name: /etc/machine-id. Where there is none, what this file
+        had at the last visit, and with `make` an id that is made up and kept here; empty when there is neither.
+
+        A host that has lost its machine-id, or got one after we made one up, is the same as long as it has this file."""
+        if self.machine and (not machine_id or self.machine.startswith(MADE_UP)):
+            return self.machine
+        return machine_id or (MADE_UP + uuid.uuid4().hex if make else "")
 
     # ---- one at a time
 
@@ -84,7 +98,7 @@ class OwnFile:
                 if time.monotonic() > end:
                     raise Taken("busy", "another visit is still running here") from None
                 time.sleep(0.05)
-        self.owned, self.loaded, self.due, self.lease, self.readable = {}, {}, {}, {}, True
+        self.owned, self.loaded, self.due, self.lease, self.machine, self.readable = {}, {}, {}, {}, "", True
         self._read()
 
     def take_lease(self, holder: str, seconds: float) -> None:

@@ -6,8 +6,9 @@ atomically, by rename. Not fsynced: after a power cut a lost write is drift, and
 
 Arguments: path; state: file (default) | directory | link | absent; content: text, or {"base64": …}; target (of a
 link); owner, group (names or numbers); mode ("0644"); parents: make missing folders (0755, root); validate: a command
-with %s, run on the new content before it goes live; keep_backup: keep once what is overwritten; run_as: write as
-that user, for files inside homes; secret: the content is (set by ../wire.py). What is left out is not touched; new files are 0644, new folders 0755.
+with %s, run on the new content before it goes live; keep_backup: keep once what is overwritten; only: for `absent`,
+the one state of what may go (`file`, `link`, `directory`); run_as: write as that user, for files inside homes; secret:
+the content is (set by ../wire.py). What is left out is not touched; new files are 0644, new folders 0755.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import pwd
 import stat
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from . import keep
+from . import keep, way
 from .keep import Refused
 
 Result = Dict[str, Any]
@@ -53,7 +54,7 @@ def _put(args: Dict[str, Any]) -> Result:
     if state not in act:
         raise Refused("state %s is not known" % state)
     try:
-        folder, made = _open_folder(os.path.dirname(path), bool(args.get("parents")) and state != "absent")
+        folder, made = way.open_folder(os.path.dirname(path), bool(args.get("parents")) and state != "absent")
     except FileNotFoundError:
         if state == "absent":
             return {"changed": False, "failed": False, "msg": ""}
@@ -65,82 +66,33 @@ def _put(args: Dict[str, Any]) -> Result:
         os.close(folder)
 
 
-# ---------------------------------------------------------------- the way there
-
-
-def _open_folder(path: str, make: bool) -> Tuple[int, bool]:
-    """A descriptor of the folder, and whether parts of it were made. FileNotFoundError when it is missing."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    at = os.open("/", flags)
-    made = False
-    gone = ""
-    try:
-        for part in [part for part in path.split("/") if part]:
-            gone += "/" + part
-            try:
-                inner = os.open(part, flags, dir_fd=at)
-            except FileNotFoundError:
-                if not make:
-                    raise
-                os.mkdir(part, 0o755, dir_fd=at)
-                inner = os.open(part, flags, dir_fd=at)
-                os.fchmod(inner, 0o755)
-                made = True
-            except OSError as error:
-                if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-                    raise
-                if stat.S_ISLNK(os.stat(part, dir_fd=at, follow_symlinks=False).st_mode):
-                    real = os.path.realpath(gone)
-                    raise Refused("%s is a symlink (to %s), nothing is written through it" % (gone, real)) from None
-                raise Refused("%s is not a directory" % gone) from None
-            os.close(at)
-            at = inner
-        return at, made
-    except BaseException:
-        os.close(at)
-        raise
-
-
-def _lstat(folder: int, name: str) -> Optional[os.stat_result]:
-    try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-
-
 # ---------------------------------------------------------------- files
 
 
 def _file(folder: int, name: str, args: Dict[str, Any]) -> bool:
     path = str(args["path"])
-    there = _lstat(folder, name)
+    there = way.lstat(folder, name)
     if there is not None and stat.S_ISDIR(there.st_mode):
         raise Refused("%s is a directory" % path)
     if there is not None and not stat.S_ISREG(there.st_mode) and not stat.S_ISLNK(there.st_mode):
         raise Refused("%s is neither a file nor a link" % path)
     regular = there is not None and stat.S_ISREG(there.st_mode)
     content = _content(args)
-    old = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder) if regular else -1
+    old = way.open_file(folder, name, path) if regular else -1
     try:
-        if old >= 0:
-            there = os.fstat(old)
-            if not stat.S_ISREG(there.st_mode):
-                raise Refused("%s changed while it was looked at" % path)
-        else:
-            there = None
+        there = os.fstat(old) if old >= 0 else None
         uid, gid, mode = _wanted(args, there, 0o644)
         same = old >= 0 and (content is None or _same(old, content))
-        # A second name for the same file may stand anywhere (a hard link in a home): then its owner and mode
-        # are not ours to change, and a file of our own takes this name.
-        shared = there is not None and there.st_nlink > 1
-        if same and there is not None and not shared:
-            return _settle(old, there, uid, gid, mode)
-        if same and there is not None and (there.st_uid, there.st_gid, stat.S_IMODE(there.st_mode)) == (uid, gid, mode):
-            return False
-        if content is None:
-            content = _read(old) if old >= 0 else b""
+        if same and there is not None:
+            if (there.st_uid, there.st_gid, stat.S_IMODE(there.st_mode)) == (uid, gid, mode):
+                return False
+            if not _held_by_others(there, uid, gid, mode):
+                return _settle(old, there, uid, gid, mode)
         if args.get("validate"):
-            keep.validate(str(args["validate"]), content, mode, bool(args.get("secret")))
+            checked = content if content is not None else _read(old, keep.MOST) if old >= 0 else b""
+            if len(checked) > keep.MOST:
+                raise Refused("%s is too big to be validated (more than %d bytes)" % (path, keep.MOST))
+            keep.validate(str(args["validate"]), checked, mode, bool(args.get("secret")))
         if args.get("keep_backup") and not same and old >= 0:
             keep.backup(old, path)
         _write(folder, name, content, uid, gid, mode, old)
@@ -148,6 +100,16 @@ def _file(folder: int, name: str, args: Dict[str, Any]) -> bool:
     finally:
         if old >= 0:
             os.close(old)
+
+
+def _held_by_others(there: os.stat_result, uid: int, gid: int, mode: int) -> bool:
+    """Whether somebody may go on writing into this file after its owner and mode are changed: by a second name that
+    stands anywhere (a hard link in a home), or by a descriptor that was opened while the old rights let them. Then a
+    file of our own takes the name."""
+    before = stat.S_IMODE(there.st_mode)
+    lost = before & ~mode & 0o222
+    regrouped = gid != there.st_gid and before & 0o020
+    return there.st_nlink > 1 or there.st_uid not in (0, uid) or bool(lost or regrouped)
 
 
 def _content(args: Dict[str, Any]) -> Optional[bytes]:
@@ -162,28 +124,34 @@ def _content(args: Dict[str, Any]) -> Optional[bytes]:
 def _same(fd: int, content: bytes) -> bool:
     if os.fstat(fd).st_size != len(content):
         return False
-    return _read(fd) == content
+    return _read(fd, len(content)) == content
 
 
-def _read(fd: int) -> bytes:
+def _read(fd: int, most: int) -> bytes:
+    """From its start, at most one byte more than `most`: a file may grow as fast as it is read."""
     os.lseek(fd, 0, os.SEEK_SET)
     chunks: List[bytes] = []
-    while True:
-        chunk = os.read(fd, 1 << 20)
+    left = most + 1
+    while left:
+        chunk = os.read(fd, min(left, 1 << 20))
         if not chunk:
-            return b"".join(chunks)
+            break
         chunks.append(chunk)
+        left -= len(chunk)
+    return b"".join(chunks)
 
 
-def _write(folder: int, name: str, content: bytes, uid: int, gid: int, mode: int, like: int) -> None:
+def _write(folder: int, name: str, content: Optional[bytes], uid: int, gid: int, mode: int, like: int) -> None:
+    """A new file takes the name, with `content`, or when that is None with what `like` (-1: nothing) holds now."""
     part = _part(name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(part, flags, 0o600, dir_fd=folder)
     try:
         try:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(fd, view) :]
+            if content is not None:
+                keep.write_all(fd, content)
+            elif like >= 0:
+                keep.copy(like, fd, os.fstat(like).st_size)
             if like >= 0:
                 _copy_labels(like, fd)
             if (uid, gid) != (os.geteuid(), os.fstat(fd).st_gid):
@@ -260,7 +228,7 @@ def _id(name: str, find: Callable[[str], int], what: str) -> int:
 
 
 def _directory(folder: int, name: str, args: Dict[str, Any]) -> bool:
-    there = _lstat(folder, name)
+    there = way.lstat(folder, name)
     if there is not None and not stat.S_ISDIR(there.st_mode):
         what = "a symlink" if stat.S_ISLNK(there.st_mode) else "a file"
         raise Refused("%s is %s, not a directory" % (args["path"], what))
@@ -275,7 +243,7 @@ def _directory(folder: int, name: str, args: Dict[str, Any]) -> bool:
 
 
 def _link(folder: int, name: str, args: Dict[str, Any]) -> bool:
-    there = _lstat(folder, name)
+    there = way.lstat(folder, name)
     target = str(args["target"])
     if there is not None and stat.S_ISDIR(there.st_mode):
         raise Refused("%s is a directory" % args["path"])
@@ -287,7 +255,7 @@ def _link(folder: int, name: str, args: Dict[str, Any]) -> bool:
         os.chown(name, uid, gid, dir_fd=folder, follow_symlinks=False)
         return True
     if args.get("keep_backup") and there is not None and stat.S_ISREG(there.st_mode):
-        old = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        old = way.open_file(folder, name, str(args["path"]))
         try:
             keep.backup(old, str(args["path"]))
         finally:
@@ -305,10 +273,18 @@ def _link(folder: int, name: str, args: Dict[str, Any]) -> bool:
     return True
 
 
+def _state(there: os.stat_result) -> str:
+    if stat.S_ISREG(there.st_mode):
+        return "file"
+    return "link" if stat.S_ISLNK(there.st_mode) else "directory" if stat.S_ISDIR(there.st_mode) else "device or pipe"
+
+
 def _absent(folder: int, name: str, args: Dict[str, Any]) -> bool:
-    there = _lstat(folder, name)
+    there = way.lstat(folder, name)
     if there is None:
         return False
+    if args.get("only") and args["only"] != _state(there):
+        raise Refused("%s is now a %s, not the %s that was made there" % (args["path"], _state(there), args["only"]))
     if stat.S_ISDIR(there.st_mode):
         try:
             os.rmdir(name, dir_fd=folder)
@@ -318,7 +294,7 @@ def _absent(folder: int, name: str, args: Dict[str, Any]) -> bool:
             raise
         return True
     if args.get("keep_backup") and stat.S_ISREG(there.st_mode):
-        old = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        old = way.open_file(folder, name, str(args["path"]))
         try:
             keep.backup(old, str(args["path"]))
         finally:
@@ -370,15 +346,15 @@ def _as_user(user: str, args: Dict[str, Any]) -> Result:
 
 def _backup_first(args: Dict[str, Any]) -> None:
     try:
-        folder, _ = _open_folder(os.path.dirname(str(args["path"])), False)
+        folder, _ = way.open_folder(os.path.dirname(str(args["path"])), False)
     except FileNotFoundError:
         return
     try:
         name = os.path.basename(str(args["path"]))
-        there = _lstat(folder, name)
+        there = way.lstat(folder, name)
         if there is None or not stat.S_ISREG(there.st_mode):
             return
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
+        fd = way.open_file(folder, name, str(args["path"]))
         try:
             content = _content(args)
             if content is None or not _same(fd, content):

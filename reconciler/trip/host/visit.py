@@ -13,6 +13,7 @@ A visit without changes is a look: it writes nothing at all.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -22,7 +23,7 @@ import time
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import ops
-from .limits import Limit, TimeUp
+from .limits import TimeUp, within
 from .own import OwnFile, Taken
 
 PROBE_LIMIT = 120.0
@@ -36,14 +37,18 @@ def visit(payload: Dict[str, Any], code: ops.Code) -> Dict[str, Any]:
     try:
         return Visit(payload, code).run()
     except Taken as taken:
-        return _answer(trouble={"code": taken.code, "why": taken.why})
+        return _answer(machine_id(), trouble={"code": taken.code, "why": taken.why})
     except OSError as error:
-        code_word = "disk-full" if error.errno == 28 else "host-error"
-        return _answer(trouble={"code": code_word, "why": "%s: %s" % (error.filename or "?", error.strerror)})
+        return _answer(machine_id(), trouble=_trouble(error))
 
 
-def _answer(**more: Any) -> Dict[str, Any]:
-    return dict({"format": 1, "machineId": machine_id(), "facts": facts()}, **more)
+def _trouble(error: OSError) -> Dict[str, str]:
+    code = "disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "host-error"
+    return {"code": code, "why": "%s: %s" % (error.filename or "?", error.strerror)}
+
+
+def _answer(machine: str, **more: Any) -> Dict[str, Any]:
+    return dict({"format": 1, "machineId": machine, "facts": facts()}, **more)
 
 
 class Visit:
@@ -57,15 +62,20 @@ class Visit:
         self.writes = bool(
             self.changes or payload["own"] or payload["disown"] or payload.get("forget") or payload.get("settled")
         )
-        self.machine = machine_id()
+        self.machine = ""
         self.extra: List[Dict[str, Any]] = []
+        self.unsaved: Optional[OSError] = None
+        """Why what was done can't be written down here."""
 
     def run(self) -> Dict[str, Any]:
-        meant = self.payload.get("machineId")
-        if meant and self.machine and meant != self.machine:
-            return _answer(trouble={"code": "reborn", "why": "its machine-id is %s, not %s" % (self.machine, meant)})
+        meant = str(self.payload.get("machineId") or "")
+        self.machine = self.own.identity(machine_id())
+        if meant and meant != self.machine:
+            why = "its machine-id is %s, not %s" % (self.machine or "missing", meant)
+            return _answer(self.machine, trouble={"code": "reborn", "why": why})
         self.own.lock(LOCK_WAIT, create=self.writes)
         if self.writes:
+            self.machine = self.own.identity(machine_id(), make=True)
             self.own.take_lease(str(self.payload["holder"]), float(self.payload["lease"]))
             self.settle()
             self.prepare()
@@ -81,13 +91,29 @@ class Visit:
         return self.answer(readings, self.outcomes)
 
     def answer(self, readings: List[Reading], outcomes: List[Any]) -> Dict[str, Any]:
+        more: Dict[str, Any] = {}
+        readable = self.own.readable
+        if self.unsaved is not None:
+            # The file still says what was about to happen; the next visit settles it by what it reads.
+            readable = False
+            more["trouble"] = _trouble(self.unsaved)
         return _answer(
+            self.machine,
             readings=readings,
             outcomes=outcomes,
             extra=self.extra,
-            owned=self.own.entries() if self.own.readable else None,
-            ownReadable=self.own.readable,
+            owned=self.own.entries() if readable else None,
+            ownReadable=readable,
+            **more,
         )
+
+    def note_down(self) -> None:
+        """Write the file when something has been done already: then the visit goes on, and what it did is told."""
+        try:
+            self.own.save(self.machine)
+            self.unsaved = None
+        except OSError as error:
+            self.unsaved = error
 
     # ---- reading
 
@@ -114,8 +140,7 @@ class Visit:
 
     def ask(self, kind: str, requests: List[Dict[str, Any]]) -> List[Reading]:
         try:
-            with Limit(PROBE_LIMIT):
-                answers = importlib.import_module("trueup_probe." + kind).probe(requests)
+            answers = within(PROBE_LIMIT, lambda: importlib.import_module("trueup_probe." + kind).probe(requests))
             if len(answers) != len(requests):
                 raise ValueError("%d answers to %d requests" % (len(answers), len(requests)))
             return list(answers)
@@ -145,8 +170,11 @@ class Visit:
         for index, change in enumerate(self.changes):
             if change.get("error"):
                 self.outcomes[index] = _outcome("failed", change["error"])
-            elif change["look"] is not None:
-                self.outcomes[index] = judge(change, before[change["look"]])
+            elif change["look"] is None:
+                self.outcomes[index] = _outcome("stale", "nothing was read of it, so it is left alone")
+            else:
+                known = (change["kind"], change["name"]) in self.own.owned
+                self.outcomes[index] = judge(change, before[change["look"]], known)
         for change, outcome in zip(self.changes, self.outcomes):
             if outcome is not None and outcome["result"] != "ok":
                 continue
@@ -195,7 +223,7 @@ class Visit:
         if change.get("loaded") is not None:
             self.own.loaded[_ref(change)] = dict(change["loaded"])
         if change.get("loaded") is not None or change.get("onChange"):
-            self.own.save(self.machine)
+            self.note_down()
         if failure:
             return _outcome("failed", failure, {"title": "onChange"}, True, time.monotonic() - started)
         return _outcome("ok", "", None, any_changed, time.monotonic() - started)
@@ -263,7 +291,7 @@ class Visit:
         if self.payload.get("forget") and all(o is not None and o["result"] == "ok" for o in self.outcomes):
             self.own.remove()
         else:
-            self.own.save(self.machine)
+            self.note_down()
 
     def settle_pending(self, key: Tuple[str, str], change: Dict[str, Any], reading: Optional[Reading]) -> None:
         """A change that did not go well: what was owned before stays as it was, and a thing half made is ours."""
@@ -275,8 +303,8 @@ class Visit:
             self.own.owned.pop(key, None)
 
 
-def judge(change: Dict[str, Any], reading: Reading) -> Optional[Dict[str, Any]]:
-    """None: go on. Otherwise the outcome: stale, or done already."""
+def judge(change: Dict[str, Any], reading: Reading, known: bool) -> Optional[Dict[str, Any]]:
+    """None: go on. Otherwise the outcome: stale, or done already. `known`: the host's own file has it."""
     if "unknown" in reading:
         return _outcome("stale", "it can't be read now: %s" % reading["unknown"])
     if _canonical(reading) == _canonical(change["have"]):
@@ -289,6 +317,9 @@ def judge(change: Dict[str, Any], reading: Reading) -> Optional[Dict[str, Any]]:
         if all(
             name in state and _canonical(state[name]) == _canonical(value) for name, value in after["state"].items()
         ):
+            if change["action"] == "create" and not known:
+                # No visit of ours was cut off here, so somebody else made it: it is theirs, and will be adopted.
+                return _outcome("stale", "it is there already, and not by trueup")
             return _outcome("ok", "done already")
     return _outcome("stale", "it has changed since it was looked at")
 
@@ -312,12 +343,13 @@ def _outcome(
 
 
 def machine_id() -> str:
-    """From /etc/machine-id (machine-id(5)); empty when there is none."""
+    """From /etc/machine-id (machine-id(5)); empty when there is none, or none yet (`uninitialized`)."""
     try:
         with open("/etc/machine-id", encoding="ascii", errors="replace") as file:
-            return file.read(64).strip()
+            found = file.read(64).strip()
     except OSError:
         return ""
+    return found if found.isalnum() and found != "uninitialized" else ""
 
 
 def facts() -> Dict[str, Any]:
