@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .core import visits
 from .core.model import Commit, Desired, Plan, Report
 from .core.problem import Problem
 from .world import World
@@ -37,9 +36,9 @@ def reconcile(world: World, hosts: Sequence[str] = ()) -> Look:
     """
     with world.turn:
         finish(world)
-        newest = look(world, world.newest())
+        before, newest = world.held(), look(world, world.newest())
         force = in_force(world, newest)
-        asked = (*hosts, *(force.plan.unknown_hosts if force.plan else ()))
+        asked = (*hosts, *world.worth_asking(force.plan, before))
         if force.desired is not None and observe(world, force.desired, world.due(force.desired, asked)):
             newest = look(world, newest.commit.id)
             force = in_force(world, newest)
@@ -89,7 +88,7 @@ def act(world: World, seen: Look) -> None:
     for number, hosts in enumerate(waves, 1):
         world.say_wave(number, len(waves), hosts, plan)
         reports = trip(world, desired, plan, hosts, round_id)
-        if world.stopping or visits.wave_failed(world.max_failed(desired, number, len(waves)), len(hosts), reports):
+        if world.stopping or world.wave_failed(desired, number, len(waves), len(hosts), reports):
             outcome = "stopping" if world.stopping else f"wave {number} failed"
             break
     world.store.close_round(round_id, outcome, world.now())

@@ -21,6 +21,7 @@ from .core.model import (
     Report,
     Row,
     Visit,
+    WaveRun,
 )
 from .core.problem import Problem
 
@@ -108,6 +109,11 @@ class Past(Protocol):
     def backoffs(self) -> tuple[Backoff, ...]: ...
 
     @property
+    def wave_runs(self) -> tuple[WaveRun, ...]:
+        """Waves of rounds for this commit in which something failed that has not succeeded since."""
+        ...
+
+    @property
     def unmanaged(self) -> int: ...
 
     @property
@@ -156,6 +162,10 @@ class Store(Protocol):
     ) -> None:
         """Remember that `commit` was read: refused with its errors, waiting as Stopped when it does not `runs`
         (a guard stops its plan), else held from now on."""
+        ...
+
+    def keep_reading(self, key: str, desired: Desired, problems: Sequence[Problem], now: float) -> bool:
+        """Remember what the files of `key` came to, in place of the reading before; False when that was known."""
         ...
 
     def machines(self) -> Mapping[str, str]:

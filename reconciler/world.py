@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from . import manifests
-from .core import select, visits
+from .core import select, visits, wave
+from .core.due import until_due
 from .core.kind import Kinds
 from .core.model import Desired, HostPast, Json, Pause, Plan, Report, Trouble, Visit
 from .core.plan import PlanInput
@@ -18,11 +19,8 @@ from .core.problem import Problem, Refused
 from .manifests import Reading, selector
 from .manifests.kinds import load_kinds
 from .ports import Files, Repo, Store, Tell, Trip
-from .secrets import FleetKey, Sealer
+from .secrets import FleetKey, Sealed, Sealer, Sources
 from .settings import Settings
-
-RETRY_UNREACHABLE = 60.0
-"""Seconds until a host that did not answer is tried again, while it is away for less than five minutes; then five."""
 
 READ_COMMITS = 4
 """Commits whose manifests are kept read: the tip, the held one, and two that somebody asks about."""
@@ -65,7 +63,7 @@ class World:
         self._reading = threading.Lock()
         self._parsed: dict[str, Any] = {}
         """What manifests/ keeps of the reading before: of one commit, so that it can't grow."""
-        self._read: dict[str, tuple[Files, Reading]] = {}
+        self._read: dict[str, tuple[Files, Reading, Sealed]] = {}
 
     @classmethod
     def open(cls, settings: Settings, tell: Tell | None = None, *, read_only: bool = False) -> World:
@@ -84,7 +82,7 @@ class World:
                 credentials=Credentials.of(settings),
             )
         key = FleetKey.read(settings.fleet_key_file) if read_only else FleetKey.ensure(settings.fleet_key_file)
-        sealer = Sealer(key, repo.blob if repo is not None else None)
+        sealer = Sealer(key, repo.blob if repo is not None else None, Sources(settings=settings))
         store = DuckStore(settings.database, kinds)
         if key is not None:
             store.belongs_to(key.fleet)
@@ -110,22 +108,28 @@ class World:
 
         The plaintext of their secrets stays as long as anybody has what was read: a trip that is under way among them.
         """
-        known = self._read.get(rev)
-        if known is not None:
+        if (known := self._remembered(rev)) is not None:
             return known
         with self._reading:  # one at a time: the door's threads share what is remembered
-            if rev in self._read:
-                return self._read[rev]
+            if (known := self._remembered(rev)) is not None:
+                return known
             files = self.repo.files(rev)
-            sealed = self.sealer.reading()
+            sealed = self.sealer.reading(files)
             reading = manifests.read(files, self.kinds, sealed.seal, cache=self._parsed)
             if reading.desired is not None:
                 sealed.belongs_to(reading.desired)
             if files.commit.id:
+                self._read.pop(files.commit.id, None)
                 while len(self._read) >= READ_COMMITS:
                     self._read.pop(next(iter(self._read)))
-                self._read[files.commit.id] = (files, reading)
+                self._read[files.commit.id] = (files, reading, sealed)
         return files, reading
+
+    def _remembered(self, rev: str) -> tuple[Files, Reading] | None:
+        """What was read of `rev` before, while its secrets still are what they were: one that rotates outside the
+        repository is found here, at the next look."""
+        known = self._read.get(rev)
+        return (known[0], known[1]) if known is not None and known[2].fresh() else None
 
     def newest(self) -> str:
         """The newest valid commit on the first-parent line of the tip (repo/held.py). Raises Refused when there is none."""
@@ -162,27 +166,7 @@ class World:
 
     def plan(self, desired: Desired, *, approvals: bool = True) -> Plan:
         """The plan of `desired` from what is known now."""
-        past = self.store.past(desired)
-        keys = [row.key for row in past.rows]
-        more = select.triggered(self.kinds, desired, keys)
-        rows = past.rows + (self.store.rows_for(desired, more) if more else ())
-        return make_plan(
-            PlanInput(
-                kinds=self.kinds,
-                desired=desired,
-                rows=tuple(sorted(rows, key=lambda row: row.key)),
-                owned_by_kind=past.owned_by_kind,
-                owned_by_host=past.owned_by_host,
-                hosts=past.hosts,
-                pauses=paused_hosts(desired, past.pauses),
-                approvals=past.approvals if approvals else (),
-                backoffs=past.backoffs,
-                unmanaged=past.unmanaged,
-                observed_at=past.observed_at,
-                matches=matches(desired),
-                now=self.now(),
-            )
-        )
+        return plan_from(self.store, self.kinds, desired, self.now(), approvals=approvals)
 
     # ---------------------------------------------------------------- visiting
 
@@ -192,8 +176,17 @@ class World:
         every = self.settings.observe_every or desired.policy.observe_every
         known = self.store.past_of_hosts()
         return tuple(
-            name for name in sorted(desired.hosts) if name in asked or _is_due(known.get(name, HostPast()), now, every)
+            name
+            for name in sorted(desired.hosts)
+            if name in asked or not until_due(known.get(name, HostPast()), now, every)
         )
+
+    def worth_asking(self, plan: Plan | None, before: str) -> tuple[str, ...]:
+        """Hosts that may say something new: what is unknown there, and, when another commit than `before` is in force,
+        those that did not let us in (it may hold their new keys, or the way to them)."""
+        if plan is None:
+            return ()
+        return (*plan.unknown_hosts, *(plan.unreachable if plan.commit.id != before else ()))
 
     def visits(self, desired: Desired, hosts: Sequence[str], plan: Plan | None = None) -> tuple[Visit, ...]:
         return visits.visits(
@@ -213,13 +206,13 @@ class World:
             host for host in hosts if visits.enforced(desired, host) and not (host in known and known[host].trouble)
         )
 
-    def max_failed(self, desired: Desired, number: int, of: int) -> float:
-        """Percent of a wave's hosts that may fail: the first wave is the canaries', later ones as the policy says."""
-        rules = desired.policy.waves
-        return rules[min(number - 1, len(rules) - 1)].max_failed_percent if of > 1 or not rules else 5.0
+    def wave_failed(self, desired: Desired, number: int, of: int, hosts: int, reports: Sequence[Report]) -> bool:
+        """The gate after wave `number` of `of`, which went to `hosts` hosts."""
+        return visits.wave_failed(wave.max_failed(desired.policy, number, of), hosts, reports)
 
     def record(self, desired: Desired, plan: Plan) -> None:
-        """Write down what became owned or free without an op."""
+        """Write down what became owned or free without an op, and what was read, so that a plan of it need not read it again."""
+        self._keep_reading(desired)
         keys = [key for key in plan.adopt if visits.enforced(desired, key.host)]
         gone = [key for key in plan.release if visits.enforced(desired, key.host)]
         if keys or gone:
@@ -229,6 +222,13 @@ class World:
         behind = {key.host for key in gone}.difference(*plan.waves)
         if told := self.may_run(desired, sorted(behind)):
             self.trip.go(self.visits(desired, told, plan), lambda report: self.keep(desired, report), self.progress)
+
+    def _keep_reading(self, desired: Desired) -> None:
+        for files, reading, _ in self._read.values():
+            # What a secret outside the repository is may be another thing tomorrow: such a reading is made anew each time.
+            if reading.desired is desired and not reading.uses:
+                key = manifests.key_of(files, self.sealer.key.fleet if self.sealer.key is not None else "")
+                self.store.keep_reading(key, desired, reading.problems, self.now())
 
     def keep(self, desired: Desired, report: Report, plan: Plan | None = None, round_id: str = "") -> None:
         """Write down what one visit brought back: readings, outcomes, and what is owned since."""
@@ -293,23 +293,51 @@ def _counted(report: Report) -> dict[Any, int]:
     return counts
 
 
-def _is_due(past: HostPast, now: float, every: float) -> bool:
-    tried = past.tried_at if past.tried_at is not None else past.seen_at
-    if tried is None:
-        return True
-    if past.trouble:
-        away = now - (past.trouble_since if past.trouble_since is not None else now)
-        return now - tried >= (RETRY_UNREACHABLE if away < 300 else min(300.0, every))
-    return now - tried >= every
+def plan_from(store: Store, kinds: Kinds, desired: Desired, now: float, *, approvals: bool = True) -> Plan:
+    """The plan of `desired` from what `store` knows. Changes nothing, asks no host. Raises Refused."""
+    past = store.past(desired)
+    more = select.triggered(kinds, desired, [row.key for row in past.rows])
+    rows = past.rows + (store.rows_for(desired, more) if more else ())
+    return make_plan(
+        PlanInput(
+            kinds=kinds,
+            desired=desired,
+            rows=tuple(sorted(rows, key=lambda row: row.key)),
+            owned_by_kind=past.owned_by_kind,
+            owned_by_host=past.owned_by_host,
+            hosts=past.hosts,
+            pauses=paused_hosts(desired, past.pauses),
+            approvals=past.approvals if approvals else (),
+            backoffs=past.backoffs,
+            wave_runs=past.wave_runs,
+            unmanaged=past.unmanaged,
+            observed_at=past.observed_at,
+            matches=Matches(desired),
+            now=now,
+        )
+    )
 
 
-def matches(desired: Desired) -> Mapping[str, Collection[str]]:
-    """Selector text of the policy's waves → the hosts that it picks."""
-    return {
-        rule.selector: selector.parse(rule.selector).pick(desired.hosts)
-        for rule in desired.policy.waves
-        if rule.selector
-    }
+class Matches(Mapping[str, Collection[str]]):
+    """Selector text of the policy's waves → the hosts that it picks, worked out when somebody asks: a plan without
+    changes has no waves."""
+
+    def __init__(self, desired: Desired) -> None:
+        self._desired = desired
+        self._found: dict[str, Collection[str]] = {}
+
+    def __getitem__(self, text: str) -> Collection[str]:
+        if not text:
+            raise KeyError(text)
+        if text not in self._found:
+            self._found[text] = frozenset(selector.parse(text).pick(self._desired.hosts))
+        return self._found[text]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({rule.selector for rule in self._desired.policy.waves if rule.selector}))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def paused_hosts(desired: Desired, pauses: Sequence[Pause]) -> dict[str, Pause]:
@@ -343,7 +371,7 @@ def from_observed(kinds: Kinds, desired: Desired, text: bytes, path: Path) -> Pl
             rows=tuple(rows[key] for key in sorted(rows)),
             owned_by_kind=by_kind,
             owned_by_host=by_host,
-            matches=matches(desired),
+            matches=Matches(desired),
             unmanaged=sum(1 for key in seen if key not in owned and desired.get(key) is None),
             looked=False,
         )

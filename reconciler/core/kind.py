@@ -57,6 +57,8 @@ class OpContext:
     """The fleet's name: the host's file is /var/lib/trueup/FLEET.json."""
     secrets_key: str = ""
     """Hex; this host's key for HMACs, for probes that must compare what may not travel."""
+    before: State | None = None
+    """For `look`: what was applied last, when that holds secrets: it may still be there when Git says otherwise."""
 
 
 class Resolving(Protocol):
@@ -70,9 +72,10 @@ class Resolving(Protocol):
         when there is none, or when the path leads out of the repository."""
         ...
 
-    def render(self, text: str, where: str) -> str:
-        """`text` as a Jinja2 template, sandboxed, with vars, labels and host. Raises Unresolved with the
-        line of `where` (a path of the repo, or empty for the manifest itself)."""
+    def render(self, text: str, where: str) -> Json:
+        """`text` as a Jinja2 template, sandboxed, with vars, labels and host: a text, or `{"join": […]}` when secrets are
+        part of it (core/reference.py). Raises Unresolved with the line of `where` (a path of the repo, or empty for the
+        manifest itself)."""
         ...
 
 
@@ -100,6 +103,8 @@ class Kind:
     """The managed fields, from schema.yaml; set when the kind is loaded."""
     sealed: tuple[str, ...] = ()
     """The fields that hold secrets (`x-secret: true`), from schema.yaml; set when the kind is loaded."""
+    lines: tuple[str, ...] = ()
+    """The fields whose secrets have to stand in one line of a host's file (`x-takes-secret: line`); set likewise."""
 
     # ---- meaning
 
@@ -139,7 +144,9 @@ class Kind:
 
     def secrets(self, spec: State) -> tuple[str, ...]:
         """MAY say which fields of this spec hold secrets, when that hangs on the spec (a File that is `sensitive`):
-        they are sealed after `resolve`, as those that schema.yaml marks `x-secret: true` always are."""
+        they are sealed whole after `resolve`, as those that schema.yaml marks `x-secret: true` always are. A reference
+        to a secret (core/reference.py) is sealed wherever it stands; `check`, `normal`, `claims` and the like see it
+        unsealed, as `{"secret": NAME}`."""
         return tuple(name for name in self.sealed if name in spec)
 
     # ---- comparing

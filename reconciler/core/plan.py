@@ -19,6 +19,7 @@ from .model import (
     Desired,
     FieldChange,
     GuardHit,
+    Hold,
     HostPast,
     Json,
     Key,
@@ -27,13 +28,13 @@ from .model import (
     Plan,
     Present,
     Reason,
+    Ref,
     Row,
     Source,
     State,
-    Unknown,
+    WaveRun,
     canonical,
     digest,
-    reading_json,
 )
 
 LOADED = "loaded"
@@ -54,6 +55,8 @@ class PlanInput:
     """Host → the pause that covers it."""
     approvals: tuple[Approval, ...] = ()
     backoffs: tuple[Backoff, ...] = ()
+    wave_runs: tuple[WaveRun, ...] = ()
+    """Waves in which something failed; which of them still hold others back is judged here."""
     unmanaged: int = 0
     observed_at: float | None = None
     matches: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -69,16 +72,20 @@ def plan(given: PlanInput) -> Plan:
     left: list[Left] = []
     adopt: list[Key] = []
     release: list[Key] = []
-    waiting = {
-        (b.key, b.digest): b for b in given.backoffs if b.until > given.now and b.commit == given.desired.commit.id
-    }
     never = _never_seen(given)
-    for row in given.rows:
-        if row.key.host in never or row.key.kind not in given.kinds:
-            continue
-        match diff.decide(given.kinds[row.key.kind], row):
+    decisions = [
+        (row.key, diff.decide(given.kinds[row.key.kind], row))
+        for row in given.rows
+        if row.key.host not in never and row.key.kind in given.kinds
+    ]
+    failing = _failing(given, {key for key, found in decisions if isinstance(found, (Change, Left))})
+    waiting = {key: failed for key, failed in failing.items() if failed.until > given.now}
+    runs = [run for run in given.wave_runs if run.commit == given.desired.commit.id]
+    held = wave.hold(given.desired.policy, runs, failing, given.now)
+    for _, found in decisions:
+        match found:
             case Change() as change:
-                aside = _set_aside(given, change, waiting)
+                aside = _set_aside(given, change, waiting, held)
                 if aside:
                     left.append(aside)
                 else:
@@ -114,6 +121,8 @@ def plan(given: PlanInput) -> Plan:
         hosts_total=len(given.desired.hosts),
         resources_total=sum(len(spread.hosts) for spread in given.desired.spreads),
         observed_at=given.observed_at,
+        hold=held[0] if held and any(item.kind_of == "held" for item in left) else None,
+        retry_at=min((failed.until for failed in waiting.values()), default=None),
     )
     unanswered = replace(made, guards=tuple(replace(hit, approved_by="") for hit in made.guards))
     return replace(made, id=digest(document(given.kinds, unanswered)))
@@ -127,15 +136,36 @@ def _never_seen(given: PlanInput) -> frozenset[str]:
     )
 
 
-def _set_aside(given: PlanInput, change: Change, waiting: Mapping[tuple[Key, str], Backoff]) -> Left | None:
-    pause = given.pauses.get(change.key.host)
-    if pause is not None and pause.until > given.now:
+def _failing(given: PlanInput, open_ones: Collection[Key]) -> dict[Key, Backoff]:
+    """Failures of this commit that nobody mended: what is right now, or wanted otherwise now, failed once."""
+    found = {}
+    for failed in given.backoffs:
+        wanted = given.desired.get(failed.key)
+        digest_now = wanted.meaning.digest if wanted else ""
+        if failed.key in open_ones and failed.commit == given.desired.commit.id and failed.digest == digest_now:
+            found[failed.key] = failed
+    return found
+
+
+def _set_aside(
+    given: PlanInput, change: Change, waiting: Mapping[Key, Backoff], held: tuple[Hold, frozenset[str]] | None
+) -> Left | None:
+    host = change.key.host
+    pause = _paused(given, host)
+    if pause is not None:
         why = f"paused by {pause.who}: {pause.why}"
         return Left(key=change.key, why=why, kind_of="paused", source=change.source)
-    wait = waiting.get((change.key, change.want.digest if change.want else ""))
+    wait = waiting.get(change.key)
     if wait is not None:
         return Left(key=change.key, why=f"failed before: {wait.why}", kind_of="backoff", source=change.source)
+    if held is not None and host not in held[1] and change.reason is not Reason.DRIFTED:
+        return Left(key=change.key, why=f"waits: {held[0].why}", kind_of="held", source=change.source)
     return None
+
+
+def _paused(given: PlanInput, host: str) -> Pause | None:
+    pause = given.pauses.get(host)
+    return pause if pause is not None and pause.until > given.now else None
 
 
 def _loading(
@@ -153,16 +183,16 @@ def _loading(
             continue
         known: Mapping[str, Json] = loaded.before or {}
         stale = [name for name, now in sorted(loaded.after.items()) if known.get(name, now) != now]
-        held = [name for name in stale if Key(key.host, *_split(name)) in aside]
-        if not held or held != stale:
+        aside_ones = [name for name in stale if Ref.parse(name).on(key.host) in aside]
+        if not aside_ones or aside_ones != stale:
             continue
         others = tuple(item for item in change.fields if item.path != LOADED)
         if others:
             by_key[key] = replace(change, fields=others)
         else:
             del by_key[key]
-            why = f"waits for {', '.join(held)}, which is left alone"
-            kind_of = aside[Key(key.host, *_split(held[0]))].kind_of
+            why = f"waits for {', '.join(aside_ones)}, which is left alone"
+            kind_of = aside[Ref.parse(aside_ones[0]).on(key.host)].kind_of
             waiting.append(Left(key=key, why=why, kind_of=kind_of, source=change.source))
     return list(by_key.values()), waiting
 
@@ -177,9 +207,9 @@ def _triggered(
             continue
         wanted: State = row.desired.spec.get(LOADED) or {}
         renewed = {
-            name: by_key[Key(row.key.host, *_split(name))]
+            name: by_key[Ref.parse(name).on(row.key.host)]
             for name in sorted(wanted)
-            if Key(row.key.host, *_split(name)) in by_key
+            if Ref.parse(name).on(row.key.host) in by_key
         }
         if not renewed or LOADED not in diff.compared(given.kinds[row.key.kind], row.desired.meaning):
             continue
@@ -192,7 +222,7 @@ def _triggered(
             others = tuple(change for change in mine.fields if change.path != LOADED)
             found.append(replace(mine, fields=(*others, loaded)))
         elif mine is None and (row.key not in aside or aside[row.key].kind_of == "report"):
-            if _set_aside_key(given, row) is not None:
+            if _paused(given, row.key.host) is not None:
                 continue
             cause = next(iter(renewed.values()))
             found.append(
@@ -208,16 +238,6 @@ def _triggered(
                 )
             )
     return found
-
-
-def _set_aside_key(given: PlanInput, row: Row) -> Pause | None:
-    pause = given.pauses.get(row.key.host)
-    return pause if pause is not None and pause.until > given.now else None
-
-
-def _split(name: str) -> tuple[str, str]:
-    kind, _, rest = name.partition("/")
-    return kind, rest
 
 
 def _arranged(kinds: Kinds, decided: list[Change], dealt: tuple[tuple[str, ...], ...]) -> tuple[Change, ...]:
@@ -322,6 +342,14 @@ def masked(value: Json, secret: bool) -> Json:
         return None
     if secret or (isinstance(value, Mapping) and "sealed" in value):
         return MASK
+    return _masked_within(value) if isinstance(value, (Mapping, list, tuple)) else value
+
+
+def _masked_within(value: Json) -> Json:
+    if isinstance(value, Mapping):
+        return {name: masked(inner, False) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [masked(inner, False) for inner in value]
     return value
 
 
@@ -333,12 +361,10 @@ def text_of(made: Plan, kinds: Kinds) -> str:
 __all__ = [
     "MASK",
     "PlanInput",
-    "Unknown",
     "change_json",
     "document",
     "masked",
     "plan",
-    "reading_json",
     "summary",
     "text_of",
 ]

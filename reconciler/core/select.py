@@ -59,10 +59,4 @@ def triggered(kinds: Kinds, desired: Desired, keys: Collection[Key]) -> tuple[Ke
 def _loaded_refs(spread: Spread) -> Iterable[Ref]:
     meanings = [spread.same] if spread.same is not None else list(spread.each.values())
     names = {name for meaning in meanings for name in meaning.spec.get("loaded", {})}
-    return sorted(ref_of(name) for name in names)
-
-
-def ref_of(text: str) -> Ref:
-    """`Kind/name` read back; a name may hold slashes of its own."""
-    kind, _, name = text.partition("/")
-    return Ref(kind, name)
+    return sorted(Ref.parse(name) for name in names)

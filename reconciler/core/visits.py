@@ -24,6 +24,7 @@ from .model import (
     Visit,
 )
 from .predict import owned_after
+from .wave import too_many
 
 
 def enforced(desired: Desired, host: str) -> bool:
@@ -40,13 +41,16 @@ def looks(kinds: Kinds, desired: Desired, owned: Iterable[Owned], ctx: OpContext
     """What to read on one host: all that is declared for it, and all that is owned there."""
     name = ctx.host.name
     wanted: dict[Key, Look] = {}
+    secret: dict[Key, OpContext] = {}
     for mine in owned:
         if mine.key.kind in kinds:
+            if kinds[mine.key.kind].secrets(mine.spec):
+                secret[mine.key] = replace(ctx, before=mine.spec)
             request = kinds[mine.key.kind].look(mine.key.name, mine.spec, ctx)
             wanted[mine.key] = Look(key=mine.key, request=request)
     for spread in desired.on_host(name):
         key = Key(name, spread.manifest.kind, spread.manifest.name)
-        request = kinds[key.kind].look(key.name, spread.meaning(name).spec, ctx)
+        request = kinds[key.kind].look(key.name, spread.meaning(name).spec, secret.get(key, ctx))
         wanted[key] = Look(key=key, request=request)
     return tuple(wanted[key] for key in sorted(wanted))
 
@@ -154,4 +158,4 @@ def wave_failed(policy_percent: float, hosts: int, reports: Iterable[Report]) ->
             failed += 1
         elif report.trouble is not None:
             away += 1
-    return failed * 100 > policy_percent * (hosts - away)
+    return too_many(policy_percent, failed, hosts - away)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 
-from .model import Change, Policy, Reason, WaveRule
+from .model import Backoff, Change, Hold, Key, Policy, Reason, WaveRule, WaveRun
 
 
 def shuffled(hosts: Collection[str]) -> list[str]:
@@ -45,3 +45,42 @@ def _taken(rule: WaveRule, left: list[str], total: int, matches: Mapping[str, Co
         if chosen:
             return chosen
     return left[: max(1, int(total * rule.percent / 100))]
+
+
+# ---------------------------------------------------------------- the gate after a wave
+
+
+def max_failed(policy: Policy, number: int, of: int) -> float:
+    """Percent of a wave's hosts that may fail: the first wave is the canaries', later ones as the policy says."""
+    rules = policy.waves
+    return rules[min(number - 1, len(rules) - 1)].max_failed_percent if of > 1 or not rules else 5.0
+
+
+def too_many(percent: float, failed: int, counted: int) -> bool:
+    """The gate: True when more than `percent` of the hosts that count failed."""
+    return failed * 100 > percent * counted
+
+
+def hold(
+    policy: Policy, runs: Sequence[WaveRun], failing: Mapping[Key, Backoff], now: float
+) -> tuple[Hold, frozenset[str]] | None:
+    """What waves that failed hold back, and the hosts that they reached, which go on; None when the gate is open.
+
+    `failing` are the failures of this commit that are still wanted and did not succeed since. The gate is judged anew
+    with them alone: one that succeeds at its retry opens it, and one that alone is within the policy does not close it.
+    """
+    shut: list[WaveRun] = []
+    keys: set[Key] = set()
+    for run in sorted(runs, key=lambda run: (run.number, run.hosts)):
+        still = [key for key in run.failed if key in failing]
+        # Another wave follows, so there is more than one.
+        if too_many(max_failed(policy, run.number, of=2), len({key.host for key in still}), run.counted):
+            shut.append(run)
+            keys.update(still)
+    if not shut:
+        return None
+    until = min(failing[key].until for key in keys)
+    why = Hold(
+        wave=shut[0].number, hosts=tuple(sorted({key.host for key in keys})), until=until if until > now else None
+    )
+    return why, frozenset(host for run in shut for host in run.hosts)

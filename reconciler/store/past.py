@@ -24,6 +24,7 @@ from ..core.model import (
     Present,
     Row,
     Unknown,
+    WaveRun,
 )
 from ..core.select import NEVER_SEEN
 from . import bodies, people, troubles
@@ -45,6 +46,7 @@ class PastOf:
     pauses: tuple[Pause, ...]
     approvals: tuple[Approval, ...]
     backoffs: tuple[Backoff, ...]
+    wave_runs: tuple[WaveRun, ...]
     unmanaged: int
     observed_at: float | None
 
@@ -88,6 +90,7 @@ def past(db: Db, names: Names, sheets: Sheets, desired: Desired) -> PastOf:
         pauses=people.pauses(db),
         approvals=people.approvals(db, desired.commit.id),
         backoffs=people.backoffs(db, names),
+        wave_runs=people.wave_runs(db, names, desired.commit.id),
         unmanaged=_unmanaged(db, sheet),
         observed_at=min(seen, default=None),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.model import Approval, Backoff, Key, Pause
+from ..core.model import Approval, Backoff, Key, Pause, WaveRun
 from .db import Db, moment, seconds, text
 from .names import Names
 
@@ -69,3 +69,39 @@ def backoffs(db: Db, names: Names) -> tuple[Backoff, ...]:
         key = Key(names.host(host_id), ref.kind, ref.name)
         made.append(Backoff(key=key, digest=text(digest), commit=commit, until=seconds(until) or 0.0, why=why))
     return tuple(sorted(made, key=lambda one: one.key))
+
+
+def wave_runs(db: Db, names: Names, commit: str) -> tuple[WaveRun, ...]:
+    """Waves of rounds for `commit`, not the last of theirs, in which something failed that still waits or is tried again."""
+    failed: dict[tuple[int, int], list[Key]] = {}
+    for round_id, number, host_id, res_id in db.rows(
+        "SELECT DISTINCT c.round_id, c.wave, c.host_id, c.res_id FROM change c "
+        "SEMI JOIN backoff b ON b.host_id = c.host_id AND b.res_id = c.res_id AND b.commit_id = $commit "
+        "JOIN round r ON r.round_id = c.round_id AND r.commit_id = $commit AND c.wave < r.waves "
+        "SEMI JOIN outcome o ON o.round_id = c.round_id AND o.host_id = c.host_id AND o.res_id = c.res_id "
+        "AND o.result = 'failed'",
+        {"commit": commit},
+    ):
+        ref = names.ref(res_id)
+        failed.setdefault((round_id, number), []).append(ref.on(names.host(host_id)))
+    found = set()
+    for (round_id, number), keys in failed.items():
+        rows = db.rows(
+            "SELECT c.host_id, coalesce(bool_or(o.result <> 'lost'), false), any_value(r.outcome) FROM change c "
+            "JOIN round r USING (round_id) "
+            "LEFT JOIN outcome o ON o.round_id = c.round_id AND o.host_id = c.host_id AND o.res_id = c.res_id "
+            "WHERE c.round_id = ? AND c.wave = ? GROUP BY c.host_id",
+            [round_id, number],
+        )
+        reached = sorted(names.host(host_id) for host_id, answered, _ in rows if answered)
+        whole = rows[0][2] == "done" or rows[0][2].startswith("wave ")
+        found.add(
+            WaveRun(
+                commit=commit,
+                number=number,
+                hosts=tuple(reached),
+                counted=len(reached) if whole else len(rows),
+                failed=tuple(sorted(keys)),
+            )
+        )
+    return tuple(sorted(found, key=lambda run: (run.number, run.hosts, run.failed)))

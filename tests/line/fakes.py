@@ -31,6 +31,7 @@ from reconciler.core.model import (
     Row,
     Trouble,
     Visit,
+    WaveRun,
 )
 from reconciler.core.problem import Problem, Refused
 
@@ -89,9 +90,13 @@ class FakePast:
     hosts: Mapping[str, HostPast]
     pauses: tuple[Pause, ...]
     approvals: tuple[Approval, ...]
-    backoffs: tuple[Backoff, ...] = ()
+    backoffs: tuple[Backoff, ...]
+    wave_runs: tuple[WaveRun, ...]
     unmanaged: int = 0
     observed_at: float | None = None
+
+
+WAITS = (60.0, 300.0, 1800.0)
 
 
 @dataclass
@@ -104,6 +109,10 @@ class FakeStore:
     paused: list[Pause] = field(default_factory=list)
     rounds: list[tuple[Plan, str]] = field(default_factory=list)
     commits: list[tuple[str, bool, int]] = field(default_factory=list)
+    waiting: dict[Key, tuple[Backoff, int]] = field(default_factory=dict)
+    """Failures in a row, and how many."""
+    outcomes: list[tuple[int, Outcome]] = field(default_factory=list)
+    """(round, outcome)."""
 
     def past(self, desired: Desired) -> FakePast:
         by_kind: dict[str, int] = {}
@@ -118,7 +127,29 @@ class FakeStore:
             hosts=self.hosts,
             pauses=tuple(self.paused),
             approvals=tuple(self.given),
+            backoffs=tuple(failed for failed, _ in self.waiting.values()),
+            wave_runs=self.wave_runs(desired.commit.id),
         )
+
+    def wave_runs(self, commit: str) -> tuple[WaveRun, ...]:
+        found = []
+        for number, (plan, ended) in enumerate(self.rounds):
+            said = {outcome.key: outcome.result for round_id, outcome in self.outcomes if round_id == number}
+            for wave, hosts in enumerate(plan.waves[:-1], 1):
+                mine = {key: result for key, result in said.items() if key.host in hosts}
+                failed = {key for key, result in mine.items() if result is Result.FAILED and key in self.waiting}
+                reached = sorted({key.host for key, result in mine.items() if result is not Result.LOST})
+                if failed and plan.commit.id == commit:
+                    counted = len(reached) if ended == "done" or ended.startswith("wave ") else len(hosts)
+                    run = WaveRun(
+                        commit=commit,
+                        number=wave,
+                        hosts=tuple(reached),
+                        counted=counted,
+                        failed=tuple(sorted(failed)),
+                    )
+                    found.append(run)
+        return tuple(found)
 
     def rows_for(self, desired: Desired, keys: Sequence[Key]) -> tuple[Row, ...]:
         return tuple(select.row(desired, key, self.observed, self.owned) for key in keys)
@@ -139,8 +170,28 @@ class FakeStore:
             self.hosts[report.host] = replace(before, tried_at=now, trouble=report.trouble.why, trouble_since=now)
             return
         self.hosts[report.host] = HostPast(seen_at=now, tried_at=now, machine_id=report.machine_id)
+        for outcome in report.outcomes:
+            self._noted(outcome, desired, now)
         for reading in report.readings:
             self.observed[reading.key] = reading.seen
+
+    def _noted(self, outcome: Outcome, desired: Desired, now: float) -> None:
+        self.outcomes.append((len(self.rounds) - 1, outcome))
+        if outcome.result not in (Result.OK, Result.FAILED):
+            return
+        before = self.waiting.pop(outcome.key, None)
+        if outcome.result is Result.FAILED:
+            wanted = desired.get(outcome.key)
+            tries = before[1] + 1 if before else 1
+            until = now + WAITS[min(tries, len(WAITS)) - 1]
+            made = Backoff(
+                key=outcome.key,
+                digest=wanted.meaning.digest if wanted else "",
+                commit=desired.commit.id,
+                until=until,
+                why=outcome.message,
+            )
+            self.waiting[outcome.key] = (made, tries)
 
     def own(self, owned: Iterable[Owned], disowned: Iterable[Key], now: float) -> None:
         for mine in owned:
@@ -168,9 +219,14 @@ class FakeStore:
         errors = sum(1 for problem in problems if problem.severity == "error")
         self.commits = [known for known in self.commits if known[0] != commit.id]
         self.commits.append((commit.id, runs and not errors, errors))
+        if runs and not errors:
+            self.waiting = {key: failed for key, failed in self.waiting.items() if failed[0].commit == commit.id}
 
     def held(self) -> str:
         return next((commit for commit, held, _ in reversed(self.commits) if held), "")
+
+    def keep_reading(self, key: str, desired: Desired, problems: Sequence[Problem], now: float) -> bool:
+        return False
 
     def machines(self) -> Mapping[str, str]:
         return {name: past.machine_id for name, past in self.hosts.items() if past.machine_id}
@@ -192,6 +248,7 @@ class FakeStore:
         self.hosts.pop(host, None)
         self.observed = {key: seen for key, seen in self.observed.items() if key.host != host}
         self.owned = {key: mine for key, mine in self.owned.items() if key.host != host}
+        self.waiting = {key: failed for key, failed in self.waiting.items() if key.host != host}
 
     def approve(self, approval: Approval) -> None:
         self.given.append(approval)

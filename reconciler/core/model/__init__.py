@@ -9,8 +9,8 @@ from .desired import Desired, Manifest, Meaning, Resource, Spread
 from .inventory import DEFAULT_WAVES, Host, Limit, Policy, WaveRule
 from .names import NOTHING, Commit, Json, Key, Ref, Source, State, canonical, digest
 from .observed import Absent, Observation, Present, Unknown, observation, reading_json, same_observation
-from .past import Approval, Backoff, HostPast, Origin, Owned, Pause
-from .planned import Action, Change, FieldChange, GuardHit, Left, Plan, Reason, Row
+from .past import Approval, Backoff, HostPast, Origin, Owned, Pause, WaveRun
+from .planned import Action, Change, FieldChange, GuardHit, Hold, Left, Plan, Reason, Row
 from .visit import Look, Op, Outcome, Reading, Report, Result, Trouble, Verdict, Visit
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Desired",
     "FieldChange",
     "GuardHit",
+    "Hold",
     "Host",
     "HostPast",
     "Json",
@@ -58,6 +59,7 @@ __all__ = [
     "Verdict",
     "Visit",
     "WaveRule",
+    "WaveRun",
     "canonical",
     "digest",
     "observation",

@@ -38,6 +38,15 @@ class Ref:
     kind: str
     name: str
 
+    @classmethod
+    def parse(cls, text: str) -> Ref:
+        """`Kind/name` read back; a name may hold slashes of its own, and is empty where there is no slash."""
+        kind, _, name = text.partition("/")
+        return cls(kind, name)
+
+    def on(self, host: str) -> Key:
+        return Key(host, self.kind, self.name)
+
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
 

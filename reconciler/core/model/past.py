@@ -75,3 +75,18 @@ class Backoff:
     commit: str
     until: float
     why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaveRun:
+    """A wave of an earlier round for `commit`, that others were to follow, and in which changes failed."""
+
+    commit: str
+    number: int
+    """From 1 on."""
+    hosts: tuple[str, ...]
+    """That it reached, sorted: a change was tried there."""
+    counted: int
+    """Hosts that its failures are a share of: those that answered, or all where the round was cut short."""
+    failed: tuple[Key, ...]
+    """Sorted."""

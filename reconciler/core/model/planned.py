@@ -101,8 +101,26 @@ class Left:
     key: Key
     why: str
     kind_of: str
-    """`unknown`, `paused`, `report`, `refused` or `backoff`."""
+    """`unknown`, `paused`, `report`, `refused`, `backoff` or `held` (by a wave that failed)."""
     source: Source = Source(path="")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hold:
+    """A wave of this commit failed: other hosts get none of it until that is mended. Drift goes on being healed."""
+
+    wave: int
+    """From 1 on."""
+    hosts: tuple[str, ...]
+    """On which it failed and did not succeed since, sorted."""
+    until: float | None = None
+    """When the first of them is tried again, None: now. Seconds since 1970 UTC; not part of the plan's id."""
+
+    @property
+    def why(self) -> str:
+        """`wave 1 failed on web-1`, three hosts by name."""
+        more = len(self.hosts) - 3
+        return f"wave {self.wave} failed on {', '.join(self.hosts[:3])}" + (f" and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +148,10 @@ class Plan:
     resources_total: int = 0
     observed_at: float | None = None
     """When the oldest reading that this plan rests on was taken. Not part of the id."""
+    hold: Hold | None = None
+    """Why the changes that are left as `held` wait."""
+    retry_at: float | None = None
+    """When the first of the failures that wait is tried again, None: none waits. Not part of the id."""
 
     @property
     def stopped(self) -> tuple[GuardHit, ...]:
