@@ -32,10 +32,11 @@ def command_names() -> dict[str, str]:
 def _app(only: str | None) -> Any:
     import typer
 
+    from ._help import Command, Group
+
     app = typer.Typer(
         name="trueup",
-        help="Keeps a fleet of Linux hosts as a Git repository says.\n\n"
-        "Start with: trueup init my-fleet; or look at a fleet: trueup status.",
+        cls=Group,
         epilog=exits.epilog(),
         no_args_is_help=True,
         add_completion=True,
@@ -44,16 +45,30 @@ def _app(only: str | None) -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
+    def tell_version(asked: bool) -> None:
+        if asked:
+            from .version import version
+
+            version()
+            raise typer.Exit(exits.OK)
+
+    asks_version = typer.Option(
+        False, "--version", help="Say the version and exit.", callback=tell_version, is_eager=True
+    )
+
     @app.callback()
-    def root() -> None:
-        """Keeps a fleet of Linux hosts as a Git repository says."""
+    def root(version: bool = asks_version) -> None:
+        """Keeps a fleet of Linux hosts as a Git repository says.
+
+        Start with: trueup init my-fleet; or look at a fleet: trueup status.
+        """
 
     names = command_names()
     for name, module_name in names.items():
         if only is not None and name != only:
             continue
         module = importlib.import_module(f"{__name__}.{module_name}")
-        app.command(name=name, epilog=exits.epilog(), hidden=name in _HIDDEN)(getattr(module, module_name))
+        app.command(name=name, cls=Command, epilog=exits.epilog(), hidden=name in _HIDDEN)(getattr(module, module_name))
     return app
 
 

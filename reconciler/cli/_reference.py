@@ -36,6 +36,7 @@ def everything(kinds: Kinds, base: str) -> dict[str, str]:
 
 
 def _problems(kinds: Kinds) -> str:
+    from ..door import codes as codes_
     from ..door.wire import CODES as door
     from ..keeping import CODES as keeping
     from ..repo.troubles import CODES as repo
@@ -43,7 +44,9 @@ def _problems(kinds: Kinds) -> str:
 
     tables: list[tuple[str, Mapping[str, Code]]] = [("The repository and its manifests", codes.CODES)]
     tables += [(f"Kind {name}", kinds[name].codes) for name in sorted(kinds.by_name) if kinds[name].codes]
-    tables += [("Git", repo), ("The command and the daemon", door), ("The state file", {**store, **keeping})]
+    tables += [("Git", repo), ("What is asked", codes_.ASKED), ("The command and the daemon", door)]
+    tables += [("The set-up", codes_.SET_UP), ("The state file", {**store, **keeping}), ("The page", codes_.PAGE)]
+    tables += [("Encrypted secrets", codes_.SECRETS)]
     text = _HEAD.format("reconciler/manifests/codes.py, the kinds and the rooms' tables of troubles")
     text += "# Problem codes\n\nEvery problem has a code, in brackets after its severity. Only errors refuse a push; a warning never does.\n\n"
     for title, table in tables:

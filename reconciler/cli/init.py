@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from ..tell.clean import plural
 from . import exits
 
 
@@ -81,7 +82,7 @@ def _write(folder: Path, fleet: str, only_schemas: bool) -> None:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, "utf-8")
         written += 1
-    print(f"{folder}: {written} files of the fleet {fleet}")
+    print(f"{folder}: {plural(written, 'file')} of the fleet {fleet}")
 
 
 def _git(folder: Path, origin: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from . import _complete, exits
-from ._show import PagerOption, paged
+from ._show import Color, ColorOption, PagerOption, manner, paged
 
 
 class Format(str, Enum):
@@ -37,6 +37,7 @@ def plan(
     summary: Annotated[bool, typer.Option("--summary", help="Only the lines of the groups.")] = False,
     full: Annotated[bool, typer.Option("--full", help="No cap on diffs and lists.")] = False,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 when there are changes.")] = False,
+    color: ColorOption = Color.auto,
     no_pager: PagerOption = False,
 ) -> int:
     """Show what would change on the hosts, and why. Changes nothing and asks no host.
@@ -72,7 +73,7 @@ def plan(
     elif format is Format.playbook:
         print(made.playbook(shown), end="")
     else:
-        manner = plan_text.Manner(
+        form = plan_text.Manner(
             summary=summary,
             full=full,
             by_host=bool(host),
@@ -80,10 +81,10 @@ def plan(
             branch=settings.branch,
             observe=made.desired.policy.mode != "enforce",
         )
-        told = plan_text.text(made.kinds, shown, manner)
+        told = plan_text.text(made.kinds, shown, form)
         if made.pending:
             told += f"{plural(made.pending, 'change')} pending anyway, not from here.\n"
-        paged(told, no_pager)
+        paged(plan_text.painted(told, manner(color)), no_pager)
     if shown.stopped:
         return exits.STOPPED
     waiting = shown.changes or (shown.never_seen and observed is None)

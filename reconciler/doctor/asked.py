@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from ..core.model import Host
 from ..core.problem import Problem, Refused
 from ..settings import Settings, load
+from ..tell.clean import plural
 from .finding import Finding, failed
 from .way import host_findings
 from .whole import guarded, machine_findings
@@ -48,7 +49,7 @@ def _declared(settings: Settings, name: str) -> Host:
     if name not in hosts:
         near = difflib.get_close_matches(name, hosts, n=1)
         hint = (
-            f"did you mean {near[0]}?" if near else f"the repository declares {len(hosts)} hosts: trueup status --all"
+            f"did you mean {near[0]}?" if near else f"the repository declares {plural(len(hosts), 'host')}: trueup status --all"
         )
         raise Refused(Problem(code="no-host", message=f"no Host is called {name}", hint=hint))
     return hosts[name]

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..settings import Settings
+from ..tell.clean import plural
 from .finding import Finding, failed, ok, skipped, warning
 
 LOW_DISK = 1024**3
@@ -127,7 +128,7 @@ def secret_files(settings: Settings) -> Finding:
                 f"{key}: {place} can't be read by user {os.getuid()}",
                 f"chown it to the user that runs trueup: {place}",
             )
-    return ok("secret-files", f"{seen} files of keys and passwords are their owner's alone")
+    return ok("secret-files", f"only their owner reads {plural(seen, 'file')} of keys and passwords")
 
 
 def ssh_login(settings: Settings) -> Finding:
@@ -172,7 +173,7 @@ def known_hosts(settings: Settings) -> Finding:
     count = sum(
         1 for line in place.read_text(errors="replace").splitlines() if line.strip() and not line.startswith("#")
     )
-    return ok("known-hosts", f"{count} pins in {place}")
+    return ok("known-hosts", f"{plural(count, 'pin')} in {place}")
 
 
 def inotify(settings: Settings) -> Finding:
@@ -217,7 +218,7 @@ def open_files(settings: Settings) -> Finding:
     if soft != resource.RLIM_INFINITY and soft < need:
         return warning(
             "open-files",
-            f"{soft} open files allowed, {settings.forks} hosts at once may need {need}",
+            f"{soft} open files allowed, {plural(settings.forks, 'host')} at once may need {need}",
             f"LimitNOFILE={need} in the unit, or fewer forks",
         )
     return ok("open-files", f"{soft if soft != resource.RLIM_INFINITY else 'any number of'} open files allowed")

@@ -10,6 +10,7 @@ from ..core.problem import Refused
 from ..repo import Credentials, GitRepo
 from ..repo.hooks.bare import HOOKS, MARK
 from ..settings import Settings
+from ..tell.clean import plural
 from .finding import Finding, failed, ok, skipped, warning
 
 
@@ -54,10 +55,10 @@ def _checks(repo: GitRepo) -> Finding:
     if errors:
         return failed(
             "manifests",
-            f"the tip has {len(errors)} errors; the first: {errors[0].place} {errors[0].message}",
+            f"the tip has {plural(len(errors), 'error')}; the first: {errors[0].place} {errors[0].message}",
             "trueup check --rev " + repo.branch,
         )
-    return ok("manifests", f"the tip has no errors, {len(problems)} warnings")
+    return ok("manifests", f"the tip has no errors, {plural(len(problems), 'warning')}")
 
 
 def _hooks(repo: GitRepo) -> Iterator[Finding]:

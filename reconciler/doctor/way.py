@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..core.model import Host
 from ..settings import Settings
+from ..tell.clean import plural
 from ..trip import ssh, troubles
 from .finding import Finding, failed, ok, skipped, warning
 
@@ -90,7 +91,7 @@ def _port(settings: Settings, host: Host, address: str) -> Finding:
 
 def _vouched(settings: Settings, host: Host) -> Finding:
     if host.host_keys:
-        return ok("host-key", f"{len(host.host_keys)} keys are committed")
+        return ok("host-key", f"{plural(len(host.host_keys), 'key')} committed")
     if ssh.pinned(settings.known_hosts, host.name):
         return ok("host-key", "pinned at an earlier visit")
     if settings.pin_on_first_use:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..core.model import Json
+from .clean import plural
 from .status import headline, resources
 from .words import Manner, short
 
@@ -17,7 +18,7 @@ def text(answer: Mapping[str, Json], manner: Manner, *, full: bool = False) -> s
 def _lines(answer: Mapping[str, Json], manner: Manner, full: bool) -> Iterator[str]:
     yield from headline(answer, manner)
     if not answer["resources"]:
-        yield f"Nothing differs: {answer['total']:,} resources are as {short(answer['wanted']['id'])} says."
+        yield f"Nothing differs: {plural(answer['total'], 'resource')} as {short(answer['wanted']['id'])} says."
         return
     yield from resources(answer["resources"], answer["now"], manner, full)
     if answer["more"]:

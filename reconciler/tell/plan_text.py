@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..core.kind import Kinds
 from ..core.model import GuardHit, Plan
 from ..core.verdict import age
+from . import words
 from .clean import clean, plural
 from .plan_view import SIGNS, Diff, Group, changed_hosts, fold, groups
 
@@ -34,6 +35,17 @@ class Manner:
 def text(kinds: Kinds, plan: Plan, manner: Manner | None = None) -> str:
     """The whole screen, ending in a newline."""
     return "\n".join(_lines(kinds, plan, manner or Manner())) + "\n"
+
+
+_COLOURS = {"+": "32", "~": "33", "-": "31", "±": "35", "✗": "1;31", "@": "36"}
+"""A line's first sign → SGR (ECMA-48)."""
+
+
+def painted(told: str, ink: words.Manner) -> str:
+    """`told` with colours, where there are colours: by the sign that begins a line, which says the same without."""
+    if not ink.colour:
+        return told
+    return "\n".join(ink.paint(line, _COLOURS.get(line.lstrip()[:1], "")) for line in told.split("\n"))
 
 
 def _lines(kinds: Kinds, plan: Plan, manner: Manner) -> Iterator[str]:

@@ -6,6 +6,7 @@ import sys
 from typing import IO, Any
 
 from ..core.model import Json
+from .clean import plural
 from .remote_wait import Follow
 
 
@@ -18,7 +19,7 @@ class Lines:
 
     def say(self, event: str, **facts: Json) -> None:
         if event == "looking":
-            print(f"trueup: looking at {facts['hosts']} hosts", file=self._out, flush=True)
+            print(f"trueup: looking at {plural(facts['hosts'], 'host')}", file=self._out, flush=True)
         for line in self._follow.line({"event": event, **facts}):
             print(line, file=self._out, flush=True)
 

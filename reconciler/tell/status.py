@@ -138,7 +138,7 @@ def _host(answer: Answer, manner: Manner, full: bool) -> Iterator[str]:
     labels = ", ".join(f"{clean(key)}={clean(str(text))}" for key, text in sorted(answer["labels"].items()))
     yield f"  address {clean(answer['address'])} · mode {answer['mode']}" + (f" · {labels}" if labels else "")
     facts = answer["facts"]
-    told = [clean(str(facts[name])) for name in ("os", "kernel", "python") if facts.get(name)]
+    told = [f"{name} {clean(str(facts[name]))}" for name in ("os", "kernel", "python") if facts.get(name)]
     if told:
         yield "  " + " · ".join(told)
     yield ""

@@ -189,7 +189,7 @@ class _Run:
         match event.get("event"):
             case "runner_on_start":
                 self.begun[alias] = time.time()
-                self.on_words(visit.host.name, f"{len(visit.changes)} changes" if visit.changes else "looking")
+                self.on_words(visit.host.name, f"changes: {len(visit.changes)}" if visit.changes else "looking")
             case "runner_on_ok" | "runner_on_failed" | "runner_on_unreachable":
                 self._heard(alias, data.get("res") or {})
 

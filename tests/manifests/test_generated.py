@@ -184,7 +184,7 @@ def test_explain(kinds: Kinds) -> None:
     for word in ("File.mode", "type", "default", "left out", "example"):
         assert word in field
     wrong = run("explain", "File.mod")
-    assert (wrong.returncode, "did you mean `mode`" in wrong.stderr) == (64, True)
+    assert (wrong.returncode, "did you mean `mode`" in wrong.stderr) == (1, True)
     assert json.loads(run("explain", "User.shell", "--format", "json").stdout)["fields"][0]["name"] == "shell"
 
 
