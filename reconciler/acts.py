@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 
 from . import line
 from .core.codec import decode, encode
-from .core.model import Approval, Desired, GuardHit, HostPast, Json, Pause, Plan
+from .core.model import Approval, Desired, GuardHit, HostPast, Json, Left, Pause, Plan
 from .core.problem import Problem, Refused
 from .manifests import selector
-from .tell.plan_json import rfc3339
+from .tell.plan_json import hold_json, rfc3339
 from .world import World
 
 Args: TypeAlias = Mapping[str, Json]
@@ -69,19 +69,27 @@ def _outcome(before: Plan | None, after: Plan | None) -> dict[str, Json]:
         word = "stopped"
     elif not after.changes and not after.never_seen and not after.left:
         word = "converged" if before.changes else "nothing"
-    elif any(left.kind_of == "backoff" for left in after.left):
+    elif any(left.kind_of in ("backoff", "refused", "held") for left in after.left):
         word = "failed"
+    elif after.changes:
+        word = "running"
     else:
-        word = "running" if after.changes else "converged"
+        word = "unknown" if after.unknown_hosts else "converged"
     return {
         "outcome": word,
         "plan": after.id,
         "changed": len(before.changes) - len(after.changes),
         "pending": len(after.changes),
-        "left": [{**left.key.json(), "why": left.why, "left": left.kind_of} for left in after.left[:100]],
+        "left": [{**left.key.json(), "why": left.why, "left": left.kind_of} for left in _worst_first(after)[:100]],
+        "hold": hold_json(after),
         "unreachable": dict(after.unreachable),
         "guards": [{"rule": hit.rule, "message": hit.message} for hit in after.stopped],
     }
+
+
+def _worst_first(plan: Plan) -> list[Left]:
+    """What waits for others comes last: there may be much of it, and it has one cause."""
+    return sorted(plan.left, key=lambda left: left.kind_of == "held")
 
 
 def _accept(world: World, plan_id: str, rules: list[str], who: str) -> None:

@@ -20,6 +20,7 @@ class Format(str, Enum):
 CODES = {
     "converged": exits.OK,
     "failed": exits.ERROR,
+    "unknown": exits.ERROR,
     "away": exits.ERROR,
     "refused": exits.ERROR,
     "running": exits.CHANGES,
@@ -37,8 +38,8 @@ def wait(
 ) -> None:
     """Wait for what comes of a commit. Ctrl-C ends the waiting, not the roll-out.
 
-    Exits 0 when every host is converged on it (or on a newer one that holds it), 1 when hosts failed or don't answer
-    or the commit has errors, 2 when it still runs at the limit, 3 when a guard or the fleet's mode stops it.
+    Exits 0 when every host is converged on it (or on a newer one that holds it), 1 when hosts failed, don't answer
+    or hold something that can't be read, or the commit has errors, 2 when it still runs at the limit, 3 when a guard or the fleet's mode stops it.
 
     Examples:
 

@@ -56,7 +56,8 @@ class Server:
         self.daemon = Daemon(walk=self._walk, next_look=self._next_look, log=log, notify=notify, stop_limit=stop_limit)
         self._asked: set[str] = set()
         self._asking = threading.Lock()
-        self._last: line.Look | None = None
+        self._force: line.Look | None = None
+        """Of the commit in force, after the last round: another than the newest while a guard stops that one."""
         self._stands: Standing | None = None
         self._unsettled = 0
         self._rounds = 0
@@ -89,11 +90,14 @@ class Server:
                     self._stands = nothing_valid(tip, world.store.held(), world.now())
                 raise
             acted = newest.plan is not None and newest.plan.changes
-            self._last = line.look(world, newest.commit.id) if acted else newest
+            last = line.look(world, newest.commit.id) if acted else newest
+            held = world.held()
+            self._force = last if held in ("", last.commit.id) else line.look(world, held)
             if newest.desired is not None:
                 names.write(world.settings.socket, newest.desired.hosts, world.kinds.by_name)
-            self._stands = standing(tip, world.store.held(), self._last, world.now())
-        self._unsettled = self._unsettled + 1 if self._stands.outcome == "running" else 0
+            self._stands = standing(tip, world.store.held(), last, world.now())
+            now_runs = self._stands if self._force is last else standing(tip, held, self._force, world.now())
+        self._unsettled = self._unsettled + 1 if now_runs.outcome == "running" else 0
         facts = {name: value for name, value in self._stands.json().items() if name not in ("why", "guards", "at")}
         self.bus.publish({"event": "standing", **facts})
         return self._stands.outcome
@@ -109,13 +113,13 @@ class Server:
 
     def _next_look(self) -> float:
         world = self.world
-        desired = self._last.desired if self._last else None
+        desired = self._force.desired if self._force else None
         if desired is None:
             return world.settings.observe_every or 600.0
         known = world.store.past_of_hosts()
         wait_for = next_look(
             [known.get(host, HostPast()) for host in desired.hosts],
-            self._last.plan if self._last else None,
+            self._force.plan if self._force else None,
             [pause.until for pause in world.store.pauses(world.now())],
             world.now(),
             world.settings.observe_every or desired.policy.observe_every,

@@ -2,7 +2,7 @@
 
     wave, host, acted …   as the round tells them
     beat                  when nothing else was said for 15 s
-    verdict               the last: `converged`, `failed`, `away`, `stopped`, `observe`, `refused`, or `running` at the limit
+    verdict               the last: `converged`, `failed`, `unknown`, `away`, `stopped`, `observe`, `refused`, or `running` at the limit
 
 A watcher only watches: its end changes nothing on the fleet.
 """

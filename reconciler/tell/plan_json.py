@@ -18,6 +18,21 @@ def rfc3339(at: float | None) -> str | None:
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def hold_json(plan: Plan) -> dict[str, Json] | None:
+    """Why a wave that failed holds others back, how much waits, and when it is tried again (None: now)."""
+    if plan.hold is None:
+        return None
+    waits = plan.held
+    return {
+        "wave": plan.hold.wave,
+        "why": plan.hold.why,
+        "failed": list(plan.hold.hosts),
+        "hosts": len({left.key.host for left in waits}),
+        "changes": len(waits),
+        "retryAt": rfc3339(plan.hold.until),
+    }
+
+
 def answer(kinds: Kinds, plan: Plan) -> dict[str, Json]:
     """The document as JSON data."""
     made = document(kinds, plan)
@@ -29,6 +44,7 @@ def answer(kinds: Kinds, plan: Plan) -> dict[str, Json]:
         "stopped": bool(plan.stopped),
         "summary": {**made["summary"]},
         **{name: made[name] for name in ("hosts", "guards", "changes", "adopt", "release", "left")},
+        "hold": hold_json(plan),
     }
 
 

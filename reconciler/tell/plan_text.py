@@ -207,12 +207,18 @@ def _left(plan: Plan, manner: Manner) -> Iterator[str]:
         yield f"? {clean(name)} does not answer ({clean(why)}); its part is from what was known and waits"
     if len(plan.unreachable) > most:
         yield f"? and {plural(len(plan.unreachable) - most, 'host')} more that do not answer (--full)"
-    signs = {"unknown": "?", "paused": "‖", "report": "≠", "refused": "✗", "backoff": "✗"}
-    for left in plan.left[:most]:
+    signs = {"unknown": "?", "paused": "‖", "report": "≠", "refused": "✗", "backoff": "✗", "held": "‖"}
+    apart = [left for left in plan.left if left.kind_of != "held"]
+    for left in apart[:most]:
         where = f"{clean(left.key.host)}  {left.key.kind} {clean(left.key.name)}"
         yield f"{signs[left.kind_of]} {where}  left alone: {clean(left.why)}"
-    if len(plan.left) > most:
-        yield f"  … {len(plan.left) - most} more left alone (--full)"
+    if len(apart) > most:
+        yield f"  … {len(apart) - most} more left alone (--full)"
+    held = plan.held
+    if plan.hold is not None and held:
+        waits = f"{plural(len(held), 'change')} on {plural(len({left.key.host for left in held}), 'host')}"
+        yield f"‖ held: {clean(plan.hold.why)}; {waits} {'waits' if len(held) == 1 else 'wait'}"
+        yield "    next: mend it there (it is tried again after 1, 5, 30 minutes), or push a commit, which tries at once"
     if plan.release:
         yield f"  {plural(len(plan.release), 'resource')} released: gone from Git, left as they are"
     if plan.unmanaged:

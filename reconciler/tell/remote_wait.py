@@ -17,6 +17,7 @@ EVERY = 5.0
 ENDS: Mapping[str, str] = {
     "converged": "success",
     "failed": "error",
+    "unknown": "error",
     "away": "warning",
     "stopped": "warning",
     "observe": "warning",
@@ -99,11 +100,14 @@ def verdict(event: Event) -> Iterator[str]:
     word, commit = str(event["verdict"]), str(event["commit"])[:7]
     stands = event.get("standing") or {}
     hosts, well = int(stands.get("hosts", 0)), int(stands.get("converged", 0))
-    failed, away = int(stands.get("failed", 0)), int(stands.get("away", 0))
+    failed, away, unsure = (int(stands.get(name, 0)) for name in ("failed", "away", "unknown"))
     rest = f"{well:,} converged"
+    held = stands.get("hold")
+    told = f"{failed:,} of {plural(hosts, 'host')} failed" if failed or not held else "a wave failed"
     sentence = {
         "converged": f"{plural(hosts, 'host')} converged on {commit}",
-        "failed": f"{failed:,} of {plural(hosts, 'host')} failed, {rest}",
+        "failed": f"{told}, {rest}",
+        "unknown": f"{unsure:,} of {plural(hosts, 'host')} can't be read wholly, {rest}",
         "away": f"{away:,} of {plural(hosts, 'host')} without an answer, {rest}",
         "stopped": f"stopped by a guard; the fleet stays on {str(stands.get('held', ''))[:7] or 'what it was'}",
         "observe": f"mode observe: {plural(int(stands.get('pending', 0)), 'change')} shown, nothing runs",
@@ -113,19 +117,28 @@ def verdict(event: Event) -> Iterator[str]:
     yield from lines(f"{ENDS[word]}: {sentence}")
     for one in stands.get("why", ()):
         yield from lines(f"  {clean(str(one['host']))}  {one['why']}", "    ")
-    more = failed + away - len(stands.get("why", ()))
+    more = failed + unsure + away - len(stands.get("why", ()))
     if more > 0:
         yield from lines(f"  and {more:,} more")
+    if held:
+        again = f"retried at {held['retryAt']}" if held["retryAt"] else "being tried again"
+        yield from lines(f"  held: {held['why']}; {again}", "    ")
+        yield from lines(f"  waiting: {plural(int(held['changes']), 'change')} on {plural(int(held['hosts']), 'host')}")
     for hit in stands.get("guards", ()):
         yield from lines(f"  {hit['message']}", "    ")
         yield from lines(f"hint: if it is meant: trueup apply {str(stands.get('plan', ''))[:8]} --accept {hit['rule']}")
     hint = {
         "failed": "hint: trueup status; what failed is tried again after 1, 5, 30 minutes",
+        "unknown": "hint: trueup status HOST says what can't be read and why; trueup observe HOST reads it again",
         "away": "hint: they follow when they answer; trueup doctor HOST looks at the way",
         "observe": "hint: set mode: enforce in trueup.yaml when the plan is right",
         "refused": f"hint: trueup check --rev {commit}",
         "running": f"hint: trueup wait {commit}",
     }.get(word)
+    if held and word == "failed":
+        hint = (
+            "next step: mend it there and wait for its retry, or push a commit (a fix or a revert), which tries at once"
+        )
     if hint:
         yield from lines(hint)
 

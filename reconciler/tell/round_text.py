@@ -23,10 +23,17 @@ def applied(answer: Mapping[str, Json]) -> str:
             lines.append("    not meant git revert, or give the manifests back: trueup plan shows which")
         case "running":
             lines = [f"▸ {plural(int(answer['pending']), 'change')} still to make; trueup status shows why."]
+        case "unknown":
+            lines = [f"? Not known to be as {commit} says: something can't be read."]
         case _:
             lines = [f"✗ Not all of {commit} could be applied."]
     for left in answer["left"][:20]:
         lines.append(f"  {clean(left['host'])}  {left['kind']} {clean(left['name'])}: {clean(left['why'])}")
+    held = answer.get("hold")
+    if held:
+        again = f"retried at {held['retryAt']}" if held["retryAt"] else "trueup apply tries it again"
+        lines.append(f"‖ held: {clean(str(held['why']))}; {again}; {plural(int(held['changes']), 'change')} wait")
+        lines.append("  next: mend it there, or push a commit (a fix or a revert), which tries at once")
     for host, why in list(answer["unreachable"].items())[:20]:
         lines.append(f"? {clean(host)}: {clean(str(why))}")
     return "\n".join(lines) + "\n"

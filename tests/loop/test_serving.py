@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.kind import Kinds
-from reconciler.core.model import Commit, Desired, Host, HostPast, Plan
+from reconciler.core.model import Commit, Desired, Host, HostPast, Plan, Policy
 from reconciler.core.problem import Refused
 from reconciler.line import Look
 from reconciler.loop import Bus, Log
@@ -60,9 +60,14 @@ class FakeWorld:
         self.stopping = False
         self.now = time.time
         self.desired = Desired(hosts={name: Host(name=name) for name in ("db-1", "web-1")})
+        self.in_force = ""
+        """The commit that the fleet is held to, when it is another than the newest."""
 
     def newest(self) -> str:
         return self.repo.resolve()
+
+    def held(self) -> str:
+        return self.in_force
 
     def read(self, rev: str) -> Any:
         return None, type("Reading", (), {"desired": self.desired})
@@ -75,17 +80,23 @@ class Line:
         self.walks: list[tuple[str, tuple[str, ...]]] = []
         self.outcome = Plan(hosts_total=2)
         self.during: Callable[[], None] = lambda: None
+        self.unseen: set[str] = set()
+        self.held = Desired(hosts={"db-1": Host(name="db-1")}, policy=Policy(observe_every=300.0))
+        """What the commit in force wants, when it is another than the newest."""
 
     def reconcile(self, world: FakeWorld, hosts: tuple[str, ...] = ()) -> Look:
         commit = world.newest()
         self.walks.append((commit, tuple(hosts)))
         self.during()
         now = time.time()
-        world.store.seen = {name: HostPast(seen_at=now, tried_at=now) for name in world.desired.hosts}
+        world.store.seen = {
+            name: HostPast(seen_at=now, tried_at=now) for name in world.desired.hosts.keys() - self.unseen
+        }
         return Look(commit=Commit(id=commit), desired=world.desired, plan=self.outcome)
 
     def look(self, world: FakeWorld, rev: str) -> Look:
-        return Look(commit=Commit(id=rev), desired=world.desired, plan=self.outcome)
+        held = rev == world.in_force
+        return Look(commit=Commit(id=rev), desired=self.held if held else world.desired, plan=self.outcome)
 
 
 class Running:
@@ -162,6 +173,17 @@ def test_a_sync_looks_at_all_hosts_or_at_those_that_it_names(running: Running) -
     assert [hosts for _, hosts in running.line.walks[1:]] == [("db-1", "web-1"), ("web-1",)]
     with pytest.raises(Refused, match="no host matches"):
         running.server.sync({"selector": "nobody"})
+
+
+def test_a_stopped_commit_that_adds_a_host_does_not_make_rounds_of_its_own(running: Running) -> None:
+    """Nobody looks at that host while the commit waits, so it can't be what is due next."""
+    running.eventually(lambda: len(running.line.walks) == 1)
+    world: Any = running.server.world
+    world.in_force = world.newest()
+    running.line.unseen = {"web-1"}
+    running.push("adds web-1")
+    running.eventually(lambda: len(running.line.walks) == 2 and not running.server.daemon.running)
+    assert 200 < running.server._next_look() <= 301, "the rhythm is that of the commit in force"
 
 
 def test_pushes_during_a_round_are_one_round_after_it(running: Running) -> None:

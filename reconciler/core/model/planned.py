@@ -168,5 +168,10 @@ class Plan:
         return tuple(sorted(found - self.unreachable.keys()))
 
     @property
+    def held(self) -> tuple[Left, ...]:
+        """What waits for a wave that failed (`hold`)."""
+        return tuple(left for left in self.left if left.kind_of == "held")
+
+    @property
     def unknown(self) -> int:
         return sum(1 for left in self.left if left.kind_of == "unknown")
