@@ -70,7 +70,7 @@ def observe(world: World, desired: Desired, hosts: Sequence[str]) -> bool:
     """Read these hosts, change nothing; True when there were any."""
     if hosts:
         world.tell.say("looking", hosts=len(hosts))
-        world.trip.go(world.visits(desired, hosts), lambda report: world.keep(desired, report), world.progress)
+        world.look_at(desired, hosts)
     return bool(hosts)
 
 

@@ -230,6 +230,20 @@ class World:
                 key = manifests.key_of(files, self.sealer.key.fleet if self.sealer.key is not None else "")
                 self.store.keep_reading(key, desired, reading.problems, self.now())
 
+    def look_at(self, desired: Desired, hosts: Sequence[str]) -> None:
+        """Read these hosts and keep what they say. A host that turns out to keep things that nobody asked for (our state
+        was lost, or a kill came before it was written) is read once more with them, so that the next plan knows them."""
+        again: list[str] = []
+
+        def ended(report: Report) -> None:
+            self.keep(desired, report)
+            if visits.unasked(report):
+                again.append(report.host)
+
+        self.trip.go(self.visits(desired, hosts), ended, self.progress)
+        if again:
+            self.trip.go(self.visits(desired, sorted(again)), lambda report: self.keep(desired, report), self.progress)
+
     def keep(self, desired: Desired, report: Report, plan: Plan | None = None, round_id: str = "") -> None:
         """Write down what one visit brought back: readings, outcomes, and what is owned since."""
         report = self._identified(desired, report)

@@ -146,6 +146,11 @@ def settled(changes: Iterable[Change], report: Report, commit: str) -> tuple[tup
     return tuple(kept), tuple(gone)
 
 
+def unasked(report: Report) -> bool:
+    """Whether the host's own file says that something is owned there of which the visit read nothing."""
+    return bool({mine.key for mine in report.owned or ()} - {reading.key for reading in report.readings})
+
+
 def wave_failed(policy_percent: float, hosts: int, reports: Iterable[Report]) -> bool:
     """The gate: True when more than the allowed share of a wave's hosts failed.
 
