@@ -83,6 +83,10 @@ class AnsibleTrip:
     def close(self) -> None:
         """End what was kept for the next visit: Ansible's process, and the connections."""
         self.warm.close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the connections that were kept for the next visit."""
         try:
             folder = ssh.control_folder(self.settings)
         except (OSError, ssh.BadAddress):
