@@ -60,6 +60,8 @@ class Fleet:
     """The private key that trueup logs in with."""
     settings: dict[str, str] = field(default_factory=dict)
     """TRUEUP_* variables beyond those that keep the fleet apart from the machine's."""
+    command: Path = TRUEUP
+    """Which `trueup`: another install than this tree's."""
 
     @property
     def bare(self) -> Path:
@@ -94,7 +96,7 @@ class Fleet:
         }
 
     def environment(self) -> dict[str, str]:
-        path = f"{PROJECT}/.venv/bin:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+        path = f"{self.command.parent}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
         mine = {name: value for name, value in os.environ.items() if not name.startswith("TRUEUP_")}
         return {**mine, **self.variables(), "PATH": path}
 
@@ -175,7 +177,7 @@ class Fleet:
         self, *words: str, expect: int | Sequence[int] | None = 0, timeout: float = 180, input: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run `trueup WORDS`; raises LabError unless it ends with `expect` (None: however it ends)."""
-        done = self._call([str(TRUEUP), *words], check=False, timeout=timeout, cwd=self.folder, input=input)
+        done = self._call([str(self.command), *words], check=False, timeout=timeout, cwd=self.folder, input=input)
         codes = (expect,) if isinstance(expect, int) else expect
         if codes is not None and done.returncode not in codes:
             raise LabError(
@@ -200,7 +202,7 @@ class Fleet:
                     "--pdeathsig",
                     "TERM",
                     "--",
-                    str(TRUEUP),
+                    str(self.command),
                     "serve",
                     "--repo",
                     str(self.bare),

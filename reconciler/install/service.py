@@ -266,7 +266,7 @@ def status() -> tuple[bool, tuple[str, ...]]:
         return False, (f"{UNIT} can't be read: {error.strerror}",)
     lines.append(f"{UNIT} is {'as this trueup writes it' if fresh else 'another one than this trueup would write'}")
     words = ("ActiveState", "SubState", "UnitFileState", "MainPID", "NRestarts", "StatusText")
-    asked = _said("show", "trueup", *(f"--property={word}" for word in words))
+    asked = _said("systemctl", "show", "trueup", *(f"--property={word}" for word in words))
     said = dict(line.partition("=")[::2] for line in asked.splitlines())
     active = said.get("ActiveState") == "active"
     lines.append(
@@ -294,9 +294,9 @@ def _systemctl(*words: str) -> None:
     _run("systemctl", *words)
 
 
-def _said(*words: str) -> str:
+def _said(*argv: str) -> str:
     try:
-        done = subprocess.run(["systemctl", *words], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout
@@ -312,19 +312,24 @@ def _run(*argv: str, limit: float = 180) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         failed, said = True, str(error)
     if failed:
+        of_systemd = argv[0] == "systemctl"
         raise Refused(
             Problem(
                 code="service-step",
-                message=f"`{' '.join(argv)}` failed: {_last(said)}",
-                hint="journalctl -u trueup -n 50 says more"
-                if argv[0] == "systemctl"
-                else "mend that, and install again",
+                message=f"`{' '.join(argv)}` failed: {(_why_not() if of_systemd else '') or _last(said)}",
+                hint="journalctl -u trueup -n 50 says more" if of_systemd else "mend that, and install again",
             )
         )
 
 
+def _why_not() -> str:
+    """What the service itself said last: the lines that tell an error and the next step."""
+    lines = _said("journalctl", "--unit=trueup", "--output=cat", "--lines=12", "--no-pager").splitlines()
+    return _last("\n".join(line.strip() for line in lines if "error[" in line or "next:" in line))
+
+
 def _last(said: str) -> str:
-    return " ".join(said.splitlines()[-3:])[:400] or "it said nothing"
+    return " ".join(said.splitlines()[-3:])[:600]
 
 
 __all__ = ["Step", "configured", "install", "kept", "need_root", "next_steps", "status", "uninstall"]
