@@ -161,3 +161,16 @@ def _killed(round_id: str, outcome: str, now: float) -> None:
 def test_a_plan_says_the_same_with_the_same_past(failed: Bench) -> None:
     one, other = walk(failed), walk(failed)
     assert one.id == other.id and one.hold is not None and one.hold.until != failed.clock[0]
+
+
+def test_a_new_commit_asks_at_once_who_did_not_let_us_in(bench: Bench) -> None:  # noqa: F811
+    """It may hold the host's new keys, or its new address."""
+    bench.repo.push(repo_of())
+    bench.trip.away.add("web-1")
+    line.reconcile(bench.world)
+    bench.trip.away.clear()
+    walk(bench)
+    assert bench.motd_on("web-1") == "", "not before a minute, while nothing changed"
+    bench.repo.push(repo_of(text="with new keys"))
+    walk(bench)
+    assert bench.motd_on("web-1") == "with new keys"
