@@ -34,7 +34,7 @@ from reconciler.manifests import observed as observed_file
 from reconciler.manifests import reader
 from reconciler.manifests.reading import read
 from reconciler.tell import plan_text
-from reconciler.world import matches
+from reconciler.world import Matches
 
 INVENTORY = """apiVersion: trueup.dev/v1
 kind: Fleet
@@ -233,7 +233,7 @@ def _plan(kinds: Kinds, desired: Desired, seen: Mapping[Key, Observation], owned
             rows=tuple(rows[key] for key in sorted(rows)),
             owned_by_kind=by_kind,
             owned_by_host=by_host,
-            matches=matches(desired),
+            matches=Matches(desired),
             unmanaged=sum(1 for key in seen if key not in owned and desired.get(key) is None),
             looked=False,
         )

@@ -33,11 +33,11 @@ def run_probe(host: LabHost, kind: str, requests: Sequence[Mapping[str, Any]]) -
     return found
 
 
-def run_stock(host: LabHost, kind: Any, op: Op) -> None:
+def run_stock(host: LabHost, kind: Any, *ops: Op) -> None:
     """Run the stock tasks of equal effect by a plain ansible-playbook."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tasks = [{"name": "stock", **task} for task in kind.plain_tasks(op)]
+        tasks = [{"name": "stock", **task} for op in ops for task in kind.plain_tasks(op)]
         play = [{"name": "stock", "hosts": "all", "gather_facts": False, "tasks": tasks}]
         (folder / "play.yml").write_text(json.dumps(play), "utf-8")
         (folder / "known").write_text("".join(f"{host.address} {key}\n" for key in host.host_keys), "utf-8")

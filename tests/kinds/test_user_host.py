@@ -1,10 +1,11 @@
-"""The password op on a lab host: it does what the stock module does, and nobody sees the hash on the way."""
+"""The ops on lab hosts: they do what the stock module does, and nobody sees a hash on the way."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,8 @@ from reconciler.kinds.user.kind import KIND
 
 sys.path.insert(0, str(Path(__file__).parent))
 from hosts import run_op, run_stock
+
+from lab import raw
 
 pytestmark = pytest.mark.hosts
 
@@ -63,3 +66,52 @@ def test_a_failure_is_told_without_the_hash(host: lab.LabHost) -> None:
     answer = run_op(host, "user", {"name": "nobody-there", "password": TWO})
     assert answer["failed"] and "nobody-there" in answer["msg"] and TWO not in answer["msg"]
     assert run_op(host, "user", {"name": "root", "password": "a:b"})["failed"]
+
+
+ACCOUNTS: dict[str, dict[str, Any]] = {
+    "plain": {"create_home": True},
+    "homeless": {"create_home": False},
+    "daemon1": {"create_home": False, "system": True},
+    "daemon2": {"create_home": True, "system": True, "home": "/var/lib/daemon2", "shell": "/usr/sbin/nologin"},
+    "whole": {"create_home": True, "uid": 4711, "group": "users", "groups": ["sudo", "adm"], "shell": "/bin/bash",
+              "home": "/home/whole", "comment": "Who le, Room 1"},
+    "bygid": {"create_home": True, "group": "100"},
+    "nobodys": {"create_home": False, "home": "/nonexistent", "groups": []},
+    "taken": {"create_home": True},
+    "astray": {"create_home": True, "home": "/srv/deep/down/astray"},
+    "there": {"create_home": True, "home": "/home/there"},
+    "blank": {"create_home": True, "comment": "", "groups": ["games", "games"]},
+    "end.s$": {"create_home": True, "uid": 4700, "system": True},
+}  # fmt: skip
+
+
+def test_new_accounts_are_as_the_stock_module_makes_them() -> None:
+    """Every way in which the kind asks for one, judged by all of /etc, /home and /srv."""
+    made = {name: {"system": False, **spec} for name, spec in ACCOUNTS.items()}
+    with lab.up(2) as (ours, stock):
+        for host in (ours, stock):
+            host.run("groupadd -g 4444 taken; mkdir -p /home/there; echo kept > /home/there/file; echo hi > /etc/skel/.greeting")
+        for name, spec in made.items():
+            assert run_op(ours, "user", {"name": name, "create": spec}) == {"changed": True, "failed": False, "msg": ""}
+        asked = (Op(module="trueup.user.op", args={"name": name, "create": spec}) for name, spec in made.items())
+        run_stock(stock, KIND, *asked)
+        assert raw.read(ours).differs(raw.read(stock)) == []
+        assert "/home/plain/.greeting" in raw.read(ours).files
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "words"),
+    [
+        ("root", {}, "already exists"),
+        ("fresh", {"group": "no-such-group"}, "no-such-group"),
+        ("fresh", {"groups": ["adm", "no-such-group"]}, "no-such-group"),
+        ("fresh", {"uid": 0}, "not unique"),
+        ("bad name", {}, "bad name"),
+        ("--root=/tmp", {}, "invalid user name"),
+    ],
+)
+def test_an_account_that_cannot_be_made(host: lab.LabHost, name: str, spec: dict[str, Any], words: str) -> None:
+    before = host.read("/etc/passwd")
+    answer = run_op(host, "user", {"name": name, "create": {"system": False, "create_home": False, **spec}})
+    assert answer["failed"] and words in answer["msg"], answer
+    assert host.read("/etc/passwd") == before

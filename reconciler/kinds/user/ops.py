@@ -1,7 +1,7 @@
 """Which calls take an account from what it is to what it should be, and away.
 
-The stock `user` module does what useradd, usermod and userdel do; it gets only what differs. Three things are not its:
-the key file, written as the user, so that nothing a user put in the way can lead root elsewhere; the sudo rule; and
+The stock `user` module does what usermod and userdel do; it gets only what differs. Four things are not its: a new
+account, which it makes at several times the price of useradd (op.py; `plain_tasks` gives the stock task); the key file, written as the user, so that nothing a user put in the way can lead root elsewhere; the sudo rule; and
 the password hash, which the module would hand to usermod in its arguments, where `ps` shows it.
 """
 
@@ -14,7 +14,7 @@ from . import keys, sudoers
 
 USER_MODULE = "ansible.builtin.user"
 PUT = "trueup.host.put"
-PASSWORD = "trueup.user.op"  # noqa: S105 - a module's name
+OWN = "trueup.user.op"
 
 NO_PASSWORD = "*"  # noqa: S105 - what stands in shadow when no password fits
 """Not `!`, which sshd without PAM takes for a locked account and lets no key in either (sshd(8), Login process)."""
@@ -67,18 +67,14 @@ def _home(change: Change, spec: State) -> str:
 def _make(change: Change) -> tuple[Op, ...]:
     assert change.want is not None
     name, spec = change.key.name, change.want.spec
-    args: dict[str, Any] = {
-        "name": name,
-        "state": "present",
+    account: dict[str, Any] = {
         "system": spec.get("system", False),
         "create_home": makes_home(change),
-        "password": NO_PASSWORD,
-        "update_password": "on_create",
         **{field: spec[field] for field in PLAIN_FIELDS if field in spec},
     }
     if spec.get("sshKeys"):
-        args.setdefault("home", usual_home(name))
-    made = [Op(module=USER_MODULE, args=args, title=f"create account {name}")]
+        account.setdefault("home", usual_home(name))
+    made = [Op(module=OWN, args={"name": name, "create": account}, title=f"create account {name}")]
     if "passwordHash" in spec:
         made += _password(name, spec)
     if "sshKeys" in spec:
@@ -178,14 +174,18 @@ def _sudo(name: str, sudo: Json) -> list[Op]:
 
 def _password(name: str, spec: State) -> list[Op]:
     args = {"name": name, "password": spec["passwordHash"]}
-    return [Op(module=PASSWORD, args=args, title=f"set the password of {name}")]
+    return [Op(module=OWN, args=args, title=f"set the password of {name}")]
 
 
 def plain_tasks(op: Op) -> tuple[dict[str, Json], ...]:
     """The password by the stock module: the same line in shadow, at the price of the hash in usermod's arguments."""
-    if op.module != PASSWORD:
+    if op.module != OWN:
         raise ValueError(f"{op.module} is none of this kind's ops")
-    stock = {"name": op.args["name"], "password": op.args["password"], "create_home": False, "password_lock": False}
+    name = op.args["name"]
+    if "create" in op.args:
+        account = {"name": name, "state": "present", **op.args["create"]}
+        return ({USER_MODULE: {**account, "password": NO_PASSWORD, "update_password": "on_create"}},)
+    stock = {"name": name, "password": op.args["password"], "create_home": False, "password_lock": False}
     return ({USER_MODULE: {**stock, "update_password": "always"}, "no_log": True},)
 
 
