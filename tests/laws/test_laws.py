@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from reconciler.core import guard, order, predict, select
-from reconciler.core.model import Absent, Action, Origin, Plan, Present, Reason, Unknown, digest
+from reconciler.core.model import Absent, Action, Backoff, Origin, Plan, Present, Reason, Unknown, WaveRun, digest
 from reconciler.core.plan import PlanInput, plan, text_of
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -185,6 +185,36 @@ def test_waves_hold_every_changed_host_once(fleet: Fleet) -> None:
     assert all(change.key.host in made.waves[change.wave - 1] for change in made.changes)
     if len(made.waves) > 1 and "db-1" in dealt:
         assert made.waves[0] == ("db-1",), "the canary goes first"
+
+
+@law
+@given(fleets())
+def test_a_failed_wave_holds_the_hosts_that_it_did_not_reach(fleet: Fleet) -> None:
+    given_rows = given_of(fleet)
+    made = plan(given_rows)
+    if len(made.waves) < 2:
+        return
+    first = made.waves[0]
+    broken = next(change for change in made.changes if change.wave == 1)
+    commit = fleet.desired.commit.id
+    run = WaveRun(commit=commit, number=1, hosts=first, counted=len(first), failed=(broken.key,))
+    wanted = fleet.desired.get(broken.key)
+    for until in (fleet.now + 60, fleet.now - 60):
+        wait = Backoff(
+            key=broken.key, digest=wanted.meaning.digest if wanted else "", commit=commit, until=until, why="disk full"
+        )
+        after = plan(replace(given_rows, backoffs=(wait,), wave_runs=(run,)))
+        for change in after.changes:
+            reached = change.key.host in first or change.reason is Reason.DRIFTED
+            assert reached, "a host that the failed wave did not reach is changed"
+        assert (broken.key in {change.key for change in after.changes}) == (until <= fleet.now)
+        aside = {left.key for left in after.left if left.kind_of in ("held", "backoff")}
+        missing = {change.key for change in made.changes} - {change.key for change in after.changes}
+        assert missing <= aside, "what is held is told"
+    assert plan(replace(given_rows, wave_runs=(run,))).id == made.id, "a failure that was mended holds nobody"
+    other = replace(run, commit="another")
+    event("held" if after.hold else "nothing to hold")
+    assert plan(replace(given_rows, backoffs=(replace(wait, commit="another"),), wave_runs=(other,))).id == made.id
 
 
 @law
