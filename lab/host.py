@@ -43,6 +43,13 @@ class Spec:
     """The lower layer: `/`, or a Debian suite (`trixie`, `bullseye`) that is built once by debootstrap."""
     systemd: bool = False
     """Boots systemd by systemd-nspawn; needs a debootstrap root."""
+    packages: str = ""
+    """Further packages of a debootstrap root, with commas: another root is built for them."""
+
+    @property
+    def lower(self) -> tuple[str, bool, str]:
+        """What is the same for hosts that share a lower layer."""
+        return self.root, self.systemd, self.packages
 
 
 @dataclass(eq=False, kw_only=True)

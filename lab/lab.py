@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -76,7 +76,10 @@ def up(hosts: int | Sequence[Spec] = 3, *, names: Sequence[str] = (), hide: Sequ
     if any(spec.root == "/" for spec in specs):
         need("sshd", "cron")
     lowers = {
-        spec.root: Path("/") if spec.root == "/" else debian.root(spec.root, systemd=spec.systemd) for spec in specs
+        spec.lower: Path("/")
+        if spec.root == "/"
+        else debian.root(spec.root, systemd=spec.systemd, include=spec.packages)
+        for spec in specs
     }
 
     folder = _claim()
@@ -116,7 +119,7 @@ def _claim() -> Path:
             return folder
 
 
-def _start(lab: Lab, specs: Sequence[Spec], lowers: dict[str, Path], hide: Sequence[str]) -> None:
+def _start(lab: Lab, specs: Sequence[Spec], lowers: Mapping[tuple[str, bool, str], Path], hide: Sequence[str]) -> None:
     public = lab.public_key + " trueup-lab\n"
     root.devices(lab.folder / "dev")
     for number, lower in enumerate(lowers.values()):
@@ -131,7 +134,7 @@ def _start(lab: Lab, specs: Sequence[Spec], lowers: dict[str, Path], hide: Seque
         root.fill(lab.folder / f"fill{number}", lower, public)
 
     for number, spec in enumerate(specs, 1):
-        lab.hosts.append(_spawn(lab, spec, number, list(lowers).index(spec.root), lowers[spec.root], public))
+        lab.hosts.append(_spawn(lab, spec, number, list(lowers).index(spec.lower), lowers[spec.lower], public))
     for host in lab.hosts:
         host.pid = int(_hear(host, "pid"))
     _book(lab)
