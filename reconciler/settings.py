@@ -97,6 +97,9 @@ class Settings:
     """Seconds until a host that doesn't answer counts as unreachable. 10 spans a lost SYN (1 + 2 + 4 s of retries)."""
     visit_limit: float = 1800.0
     """Seconds that one visit may take in all. 30 minutes let apt install much over a slow line, and end what hangs."""
+    look_limit: float = 60.0
+    """Seconds that a visit may take that only looks. 60, where a look takes one or two: a host that lets trueup log in
+    and then hangs must not hold up the others' round for as long as an installation may take."""
     kex: str = ""
     """ssh's KexAlgorithms for the hosts, e.g. `^curve25519-sha256`: that costs 11 ms of CPU a connection where the
     client's default, with a post-quantum exchange, may cost 88. Empty: the client's default, the stronger one."""
@@ -127,7 +130,7 @@ class Settings:
     """Further passwords of Ansible Vault: LABEL (the vault id) → a file that only its owner can read. Only in the file."""
     age_identity_file: Path | None = None
     """A file that only its owner can read, with the identities that open age-encrypted secrets (`age-keygen -o FILE`, or
-    an SSH private key without a passphrase). None: they can't be opened here."""
+    an SSH private key without a passphrase). None: `age.key` in `stateDir`, which `trueup secrets identity` makes."""
     secrets: Mapping[str, Json] = field(default_factory=dict)
     """Secrets that don't come from the repository: NAME → `{file: path}`, `{env: VARIABLE}` or `{command: [argv]}`.
     Only here, in the controller's own file: a commit must not make the controller run or read anything."""
@@ -199,7 +202,7 @@ def described() -> Iterator[tuple[str, str, str, str]]:
 # ---------------------------------------------------------------- reading
 
 _BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_POSITIVE = {"history_days", "forks", "connect_timeout", "visit_limit", "poll_every"}
+_POSITIVE = {"history_days", "forks", "connect_timeout", "visit_limit", "look_limit", "poll_every"}
 
 
 def load(

@@ -164,7 +164,7 @@ class _Run:
                     "command": start.command(host.bootstrap),
                     "parts": [head, sizes, (str(bundle.path), bundle.offset, bundle.index + bundle.blob), payload],
                     "answer": str(self.at / f"{alias}.answer"),
-                    "limit": self.settings.visit_limit,
+                    "limit": self.limit(visit),
                 }
             ),
             encoding="utf-8",
@@ -177,6 +177,10 @@ class _Run:
             "trueup_order": str(path),
             **(become if host.become else {}),
         }
+
+    def limit(self, visit: Visit) -> float:
+        """Seconds that this visit may take: a change may install for long, who is only looked at answers soon."""
+        return self.settings.visit_limit if visit.changes else min(self.settings.look_limit, self.settings.visit_limit)
 
     # ---- hearing
 
@@ -195,7 +199,7 @@ class _Run:
 
     def _heard(self, alias: str, res: Mapping[str, Json]) -> None:
         order, host = self.orders[alias], self.orders[alias].visit.host
-        connect, limit = self.settings.connect_timeout, self.settings.visit_limit
+        connect, limit = self.settings.connect_timeout, self.limit(order.visit)
         path = self.at / f"{alias}.answer"
         try:
             if path.stat().st_size > wire.MOST_SAID:
