@@ -18,9 +18,9 @@ from .core.model import Desired, Host, Plan
 from .core.problem import Problem, Refused
 from .manifests.kinds import known, load_kinds
 from .ports import Files
-from .secrets import FleetKey, Sealer
+from .secrets import FleetKey, Sealer, Sources
 from .settings import Settings
-from .world import from_observed
+from .world import from_observed, plan_from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,8 @@ class Planned:
     plan: Plan | None = None
     pending: int = 0
     """Changes that stand in the base already."""
+    unchecked: tuple[str, ...] = ()
+    """Secrets whose values are not at hand, in words: nothing is compared with them."""
     sealer: Sealer | None = None
     now: float = 0.0
 
@@ -55,18 +57,28 @@ class Planned:
         return playbook.export(made, self.kinds)
 
 
-def planned(settings: Settings, place: Path | None, rev: str, base: str, observed: Path | None) -> Planned:
-    """The plan of what stands at `place` (or here, or in the daemon's repository)."""
+def planned(
+    settings: Settings, place: Path | None, rev: str, base: str, observed: Path | None, *, whole: bool = False
+) -> Planned:
+    """The plan of what stands at `place` (or here, or in the daemon's repository).
+
+    Files that the state knows are not read again, unless `whole` asks for a `desired` that can be looked into later.
+    """
     kinds = load_kinds()
     files = files_of(settings, place, rev)
-    sealer = Sealer(FleetKey.read(settings.fleet_key_file))
-    reading = manifests.read(files, kinds, sealer.seal)
+    sealer = Sealer(FleetKey.read(settings.fleet_key_file), sources=Sources(settings=settings))
+    if observed is None and not base and not whole:
+        known = _known(settings, kinds, files, sealer)
+        if known is not None:
+            return known
+    reading = manifests.read(files, kinds, sealer.reading(files).seal)
     if reading.desired is None:
         return Planned(kinds=kinds, files=files, problems=reading.problems)
     plan = plan_of(settings, kinds, reading.desired, observed)
     pending = 0
     if base:
-        before = manifests.read(files_of(settings, place, base), kinds, sealer.seal).desired
+        older = files_of(settings, place, base)
+        before = manifests.read(older, kinds, sealer.reading(older).seal).desired
         if before is None:
             raise Refused(
                 Problem(
@@ -83,8 +95,31 @@ def planned(settings: Settings, place: Path | None, rev: str, base: str, observe
         desired=reading.desired,
         plan=plan,
         pending=pending,
+        unchecked=reading.unchecked,
         sealer=sealer,
         now=time.time(),
+    )
+
+
+def _known(settings: Settings, kinds: Kinds, files: Files, sealer: Sealer) -> Planned | None:
+    """The plan of files that the state file knows the meaning of; None when it doesn't, or a daemon holds it."""
+    from . import door
+
+    if not settings.database.exists() or door.running(settings):
+        return None
+    from .store import DuckStore
+
+    store = DuckStore(settings.database, kinds)
+    try:
+        key = manifests.key_of(files, sealer.lasting())
+        kept = store.kept_reading(key, files.commit)
+        if kept is None:
+            return None
+        plan = plan_from(store, kinds, kept.desired, now := time.time())
+    finally:
+        store.close()
+    return Planned(
+        kinds=kinds, files=files, problems=kept.problems, desired=kept.desired, plan=plan, sealer=sealer, now=now
     )
 
 

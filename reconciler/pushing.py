@@ -21,6 +21,7 @@ from .ports import Files
 from .repo import GitRepo
 from .repo.hooks import Pushed, options, own_repo, pushed
 from .tell import remote
+from .tell.plan_view import not_checked
 
 KNOWN_OPTIONS = ("plan", "wait")
 OTHER_BRANCHES = 5
@@ -187,12 +188,12 @@ class _Judge:
     def __init__(self, environ: Mapping[str, str]) -> None:
         from . import settings
         from .manifests.kinds import load_kinds
-        from .secrets import FleetKey, Sealer
+        from .secrets import FleetKey, Sealer, Sources
 
         self._settings = settings.load(environ)
         self._kinds = load_kinds()
         # Who pushes can't read the fleet's key, and need not: secrets are then not compared, and the plan says so.
-        self._sealer = Sealer(FleetKey.read(self._settings.fleet_key_file))
+        self._sealer = Sealer(FleetKey.read(self._settings.fleet_key_file), sources=Sources(settings=self._settings))
         self._parsed: dict[str, Any] = {}
         self._read: dict[str, Any] = {}
 
@@ -202,16 +203,18 @@ class _Judge:
     def plan(self, files: Files) -> Iterator[str]:
         from . import planning
 
-        desired = self._reading(files).desired
-        if desired is not None:
-            yield from remote.plan(self._kinds, planning.plan_of(self._settings, self._kinds, desired, None))
+        reading = self._reading(files)
+        if reading.desired is not None:
+            yield from remote.plan(self._kinds, planning.plan_of(self._settings, self._kinds, reading.desired, None))
+            if reading.unchecked:
+                yield from remote.lines("trueup: " + not_checked(reading.unchecked))
 
     def _reading(self, files: Files) -> Any:
         from . import manifests
 
         commit = files.commit.id
         if commit not in self._read:
-            self._read[commit] = manifests.read(files, self._kinds, self._sealer.seal, cache=self._parsed)
+            self._read[commit] = manifests.read(files, self._kinds, self._sealer.reading(files).seal, cache=self._parsed)
         return self._read[commit]
 
 

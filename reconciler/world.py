@@ -227,7 +227,7 @@ class World:
         for files, reading, _ in self._read.values():
             # What a secret outside the repository is may be another thing tomorrow: such a reading is made anew each time.
             if reading.desired is desired and not reading.uses:
-                key = manifests.key_of(files, self.sealer.key.fleet if self.sealer.key is not None else "")
+                key = manifests.key_of(files, self.sealer.lasting())
                 self.store.keep_reading(key, desired, reading.problems, self.now())
 
     def look_at(self, desired: Desired, hosts: Sequence[str]) -> None:

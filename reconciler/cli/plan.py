@@ -54,10 +54,10 @@ def plan(
     from ..settings import load
     from ..tell import plan_json, plan_md, plan_text, problems
     from ..tell.clean import plural
-    from ..tell.plan_view import only
+    from ..tell.plan_view import not_checked, only
 
     settings = load()
-    made = planned(settings, repo, rev, base, observed)
+    made = planned(settings, repo, rev, base, observed, whole=format is Format.playbook)
     if made.problems:
         errors = [problem for problem in made.problems if problem.severity == "error"]
         print(problems.text(made.problems, made.files), end="", file=sys.stderr)
@@ -69,7 +69,9 @@ def plan(
     if format is Format.json:
         print(plan_json.text(made.kinds, shown), end="")
     elif format is Format.md:
-        print(plan_md.text(made.kinds, shown, pending=made.pending, base=base, fleet=made.desired.policy.name), end="")
+        checked = not_checked(made.unchecked) if made.unchecked else ""
+        fleet = made.desired.policy.name
+        print(plan_md.text(made.kinds, shown, pending=made.pending, base=base, checked=checked, fleet=fleet), end="")
     elif format is Format.playbook:
         print(made.playbook(shown), end="")
     else:
@@ -82,6 +84,8 @@ def plan(
             observe=made.desired.policy.mode != "enforce",
         )
         told = plan_text.text(made.kinds, shown, form)
+        if made.unchecked:
+            told += not_checked(made.unchecked) + ".\n"
         if made.pending:
             told += f"{plural(made.pending, 'change')} pending anyway, not from here.\n"
         paged(plan_text.painted(told, manner(color)), no_pager)

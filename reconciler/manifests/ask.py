@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..core.kind import Finding, Unresolved
-from ..core.model import Host, State
+from ..core.model import Host, Json, State
 from ..core.problem import Problem
 from ..ports import Files
 from . import words
@@ -36,7 +36,7 @@ class Library:
             self._bytes[path] = self.files.read(path)
         return self._bytes[path]
 
-    def render(self, text: str, host: Host) -> str:
+    def render(self, text: str, host: Host) -> Json:
         if self._templates is None:
             from .templates import Templates  # Jinja2 costs 60 ms: only repositories with templates pay
 
@@ -77,7 +77,7 @@ class Ask:
         except KeyError:
             raise self._refuse("no-such-file", f"{plain} went away while it was read", path, "try again") from None
 
-    def render(self, text: str, where: str) -> str:
+    def render(self, text: str, where: str) -> Json:
         from .templates import Failure
 
         if self._host is None:

@@ -79,8 +79,18 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "Write the fields out, or put what is shared into Vars.",
         ),
         "unknown-tag": _error(
-            "A tag such as !vault or !!python/object. Manifests hold plain values only.",
+            "A tag such as !!python/object. Manifests hold plain values only, and `!vault`.",
             "Remove the tag.",
+        ),
+        "secret-unreadable": _warning(
+            "The value of a secret can't be had here: nobody gives it, or it can't be opened. What it is part of is not "
+            "compared, so it is never a change; what must be written with it fails alone.",
+            "See the message; trueup secrets check lists every secret with its fix.",
+        ),
+        "plain-secret": _warning(
+            "This looks like a secret that stands in the repository for everybody to read: a private key, a token, a password.",
+            "Change the secret, since it is in the history; then refer to it: {secret: NAME}, see docs/secrets.md. "
+            "What is none may say so: `trueup.dev/not-secret: REASON` among its annotations.",
         ),
         "bad-field-name": _error(
             "A key of a mapping that is itself a list or a mapping.",

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from ..core.model import Json, Ref
 from ..core.problem import Problem, Refused
 from ..ports import Files
-from . import reader, schema, validate
+from . import plain, reader, schema, validate
 from .codes import problem
 from .marks import Mark
 from .reader import Document
@@ -111,6 +111,10 @@ def gather(files: Files, judges: validate.Judges, cache: MutableMapping[tuple[st
     ignored = _ignored(fleet)
     for path in paths:
         if not path.endswith(_ENDINGS):
+            if plain.key_file(path):
+                key = (path, paths[path])
+                kept[key] = cache.get(key) or File(problems=tuple(plain.in_file(path, _bytes(files, path))))
+                result.problems += kept[key].problems
             continue
         if path != FLEET_FILE and (aside := _is_aside(path, ignored)):
             result.problems += _looks_meant(files, path, aside)
@@ -123,6 +127,13 @@ def gather(files: Files, judges: validate.Judges, cache: MutableMapping[tuple[st
     cache.clear()
     cache.update(kept)
     return result
+
+
+def _bytes(files: Files, path: str) -> bytes:
+    try:
+        return files.read(path)
+    except (KeyError, Refused):
+        return b""
 
 
 def _ignored(fleet: File) -> tuple[str, ...]:
@@ -166,6 +177,7 @@ def _file(path: str, blob: str, data: bytes, judges: validate.Judges) -> File:
     documents, problems = reader.load(data, path)
     entries: list[Entry] = []
     broken: list[Broken] = []
+    suspect = plain.perhaps(data.decode("utf-8", "replace"))
     taken = {(found.line, found.column) for found in problems}
     for index, doc in enumerate(documents):
         errors = validate.document(doc, judges)
@@ -174,6 +186,7 @@ def _file(path: str, blob: str, data: bytes, judges: validate.Judges) -> File:
         if errors:
             broken += _recognised(doc)
         else:
+            problems += plain.in_document(doc) if suspect else ()
             kind, name = doc.value["kind"], doc.value["metadata"]["name"]
             entries.append(Entry(doc=doc, kind=kind, name=name, blob=blob, index=index))
     if any(found.code in reader.LOSES_DOCUMENTS for found in problems):

@@ -27,6 +27,8 @@ class FieldFacts:
     common: bool
     """Whether every kind has it."""
     secret: bool
+    takes_secret: bool = False
+    """Whether `{secret: NAME}` may stand there, or within it."""
 
     @property
     def name(self) -> str:
@@ -97,10 +99,17 @@ def _fields(said: Mapping[str, Json], above: tuple[str, ...], inventory: bool) -
             limits=_limits(one),
             common=not inventory and path[0] in schema.COMMON,
             secret=bool(one.get("x-secret")),
+            takes_secret=takes_secret(one),
         )
         for inner in (one, one.get("items"), *one.get("oneOf", ()), *one.get("anyOf", ())):
-            if isinstance(inner, dict):
+            if isinstance(inner, dict) and "x-reference" not in inner:
                 yield from _fields(inner, path, inventory)
+
+
+def takes_secret(said: State) -> bool:
+    """Whether a reference to a secret may stand in a value, or be one of its values by name."""
+    inner = said.get("additionalProperties")
+    return "x-takes-secret" in said or (isinstance(inner, dict) and takes_secret(inner))
 
 
 def type_of(said: State) -> str:
@@ -112,7 +121,9 @@ def type_of(said: State) -> str:
     for word in ("anyOf", "oneOf"):
         if word in said:
             kinds = [
-                type_of(branch) for branch in said[word] if "type" in branch or "enum" in branch or "const" in branch
+                "`{secret: NAME}`" if "x-reference" in branch else type_of(branch)
+                for branch in said[word]
+                if "type" in branch or "enum" in branch or "const" in branch
             ]
             return " or ".join(dict.fromkeys(kinds)) or "any value"
     types = said.get("type", "")

@@ -10,7 +10,7 @@ from ..core.kind import Kind, Kinds
 from ..core.model import Json, State
 from ..core.order import read_sentences
 from ..core.problem import Problem, Refused
-from . import reader, words
+from . import reader, taking, words
 
 FOLDER = Path(__file__).parent.parent / "kinds"
 PACKAGE = "reconciler.kinds"
@@ -30,9 +30,11 @@ def load_kinds(folder: Path = FOLDER, package: str = PACKAGE) -> Kinds:
             continue
         kind: Kind = importlib.import_module(f"{package}.{path.parent.name}.kind").KIND
         schema = read_schema(path.parent / "schema.yaml")
+        schema["spec"] = taking.taking_secrets(schema["spec"])
         properties: Mapping[str, State] = schema["spec"].get("properties", {})
         kind.fields = tuple(name for name, said in properties.items() if said.get("x-state", True))
         kind.sealed = tuple(name for name, said in properties.items() if said.get("x-secret"))
+        kind.lines = tuple(name for name, said in properties.items() if taking.in_one_line(said))
         kinds[kind.name] = kind
         schemas[kind.name] = {**schema, "state": _state_schema(schema, kind)}
         probe = path.parent / "probe.py"
@@ -72,7 +74,8 @@ def _state_schema(schema: Mapping[str, Json], kind: Kind) -> dict[str, Json]:
     extra: Mapping[str, Json] = schema.get("state") or {}
     fields: dict[str, Json] = {}
     for name in kind.fields:
-        fields[name] = {"anyOf": [spec[name], _SEALED]} if name in kind.sealed else spec[name]
+        sealed = {"anyOf": [spec[name], _SEALED]} if name in kind.sealed else None
+        fields[name] = sealed or taking.sealed_within(spec[name], _SEALED)
     fields.update(extra.get("properties", {}))
     return {**extra, "type": "object", "properties": fields, "additionalProperties": False}
 

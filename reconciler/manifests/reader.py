@@ -52,6 +52,8 @@ _WORDS: dict[str, Json] = {
 }
 _OWN_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))
 _STR = "tag:yaml.org,2002:str"
+_VAULTED = frozenset(("!vault", "!vault-encrypted"))
+"""Ansible's tags of a text that its Vault encrypted (the second is an older spelling)."""
 
 _Base: Any = import_module("yaml.cyaml").CParser
 """libyaml's composer. PyYAML's own wheels have it everywhere; a build without it fails here, loudly, not by being slow."""
@@ -277,6 +279,8 @@ class _Walk:
 
     def value(self, node: Node, depth: int, key: str) -> Json:
         tag = node.tag
+        if tag in _VAULTED and isinstance(node, ScalarNode):
+            return {"vault": node.value}
         if tag is not None and tag not in _OWN_TAGS:
             name = tag.replace("tag:yaml.org,2002:", "!!")
             self.say(

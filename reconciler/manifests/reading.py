@@ -13,7 +13,8 @@ from ..ports import Files
 from . import documents, inventory, schema, validate
 from .conflicts import Conflicts
 from .loaded import with_loaded
-from .resolve import Cache, Resolver, Seal
+from .resolve import Cache, Resolver
+from .sealing import Seal, Use
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +26,13 @@ class Reading:
     """In the one order of problems: by path, line, column."""
     files: int = 0
     """How many files were read as manifests."""
+    uses: tuple[Use, ...] = ()
+    """Every secret that a manifest uses on any host."""
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """The secrets whose values are not at hand, in words, each once: they are not compared with what is on hosts."""
+        return tuple(sorted({use.words for use in self.uses if not use.checked}))
 
 
 def read(
@@ -32,7 +40,8 @@ def read(
 ) -> Reading:
     """Read all manifests of `files`.
 
-    `seal(host, value)` gives the HMAC of a secret under the host's key; without it secrets are not compared.
+    `seal(host, text)` and `seal(host, reference, form)` give the HMAC of a secret under the host's key; without it
+    secrets are not compared. What rests on a reading is as old as the secrets that it sealed: secrets.Sealer.state.
     `cache` is any dict that the caller keeps between readings, with one set of kinds: files that are known by their blob
     ids are not read again, so that a push costs what it changed. Raises nothing for what the files say.
     """
@@ -51,7 +60,7 @@ def read(
     conflicts = Conflicts(items=items, kinds=kinds, inventory=hosts, broken=broken)
     problems = in_order([*found.problems, *hosts.problems, *resolver.problems, *conflicts.find()])
     if any(problem.severity == "error" for problem in problems):
-        return Reading(desired=None, problems=problems, files=found.files)
+        return Reading(desired=None, problems=problems, files=found.files, uses=tuple(resolver.uses))
     spreads = tuple(item.spread for item in with_loaded(items, kinds))
     desired = Desired(commit=files.commit, policy=hosts.policy, hosts=hosts.hosts, spreads=spreads)
-    return Reading(desired=desired, problems=problems, files=found.files)
+    return Reading(desired=desired, problems=problems, files=found.files, uses=tuple(resolver.uses))

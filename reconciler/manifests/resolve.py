@@ -5,13 +5,14 @@ A manifest without templates and secrets means the same everywhere and is resolv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..core.kind import Finding, Kind, Kinds, Unresolved
-from ..core.model import Host, Json, Manifest, Meaning, Ref, Source, Spread, State, canonical, digest
+from ..core.model import Host, Json, Manifest, Meaning, Ref, Source, Spread, State, digest
 from ..core.problem import Problem
+from ..core.reference import references
 from ..ports import Files
 from . import schema, words
 from .ask import Ask, Library
@@ -19,9 +20,8 @@ from .codes import CODES, problem
 from .documents import Broken, Entry
 from .inventory import Inventory, counted, nobody, select
 from .reader import Document, Field
+from .sealing import Seal, Sealing, Use
 from .selector import parse
-
-Seal: TypeAlias = Callable[[str, str], str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +47,8 @@ class _Resolved:
     spec: State | None
     digest: str
     failure: Problem | None
+    secret: bool = False
+    """Whether a reference to a secret stands in the spec."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +84,8 @@ class Resolver:
     seal: Seal | None
     cache: Cache
     problems: list[Problem] = field(default_factory=list)
+    uses: list[Use] = field(default_factory=list)
+    """Every use of a secret that was met."""
     _next: Cache = field(default_factory=Cache)
     _secret: bool = False
     """Whether the manifest at hand has secrets: those are sealed at each reading, so that the sealer knows them."""
@@ -249,25 +253,29 @@ class Resolver:
             # On how many hosts it fails is only worth saying when there are hosts on which it does not.
             some = f", on {counted(failed)}" if len(failed) < len(found) else ""
             self.problems.append(replace(failure, message=failure.message + some))
-        return None if failures else self._meanings(kind, found, hosts, frame)
+        return None if failures else self._meanings(entry, kind, found, hosts, frame)
 
     def _meanings(
-        self, kind: Kind, found: Mapping[str, _Resolved], hosts: tuple[str, ...], frame: Meaning
+        self, entry: Entry, kind: Kind, found: Mapping[str, _Resolved], hosts: tuple[str, ...], frame: Meaning
     ) -> tuple[Meaning | None, Mapping[str, Meaning]]:
         each: dict[str, Meaning] = {}
         by_digest: dict[str, Meaning] = {}
+        sealings: dict[str, Sealing] = {}
         for host, resolved in found.items():
             spec = resolved.spec or {}
             secret = kind.secrets(spec)
-            if secret:
+            if secret or resolved.secret:
                 self._secret = True
+                sealing = sealings.get(resolved.digest)
+                if sealing is None:
+                    sealing = sealings[resolved.digest] = Sealing(self.seal, kind, entry, spec, secret)
                 for one in (host,) if host else hosts:
-                    sealed = self._seal(one, spec, secret)
+                    sealed = sealing.on(one)
                     each[one] = by_digest.get(text := digest(sealed)) or by_digest.setdefault(
                         text, replace(frame, spec=sealed, digest=text)
                     )
                 if not host and not hosts:
-                    unsealed = {**spec, **{name: {"sealed": ""} for name in secret}}
+                    unsealed = sealing.unsealed()
                     return replace(frame, spec=unsealed, digest=digest(unsealed)), {}
                 continue
             meaning = by_digest.get(resolved.digest)
@@ -276,6 +284,7 @@ class Resolver:
             if not host:
                 return meaning, {}
             each[host] = meaning
+        self._told_of(sealings.values())
         if len(by_digest) == 1:
             return next(iter(by_digest.values())), {}
         return None, each
@@ -299,7 +308,8 @@ class Resolver:
             failure = ask.failure or self._told(unresolved.finding, entry, kind)
         except Exception as error:
             failure = self._failed(error, entry, "resolve")
-        return _Resolved(files=ask.files, spec=spec, digest=digest(spec) if spec is not None else "", failure=failure)
+        return _Resolved(files=ask.files, spec=spec, digest=digest(spec) if spec is not None else "", failure=failure,
+                         secret=spec is not None and next(references(spec), None) is not None)  # fmt: skip
 
     def _context(self, host: str) -> tuple[str, State]:
         """A digest of all that a template can see on a host, and its variables; worked out once a host."""
@@ -313,10 +323,15 @@ class Resolver:
 
     # ---- secrets
 
-    def _seal(self, host: str, spec: State, secret: tuple[str, ...]) -> State:
-        seal = self.seal
-        sealed = {name: {"sealed": seal(host, _secret_text(spec[name])) if seal is not None else ""} for name in secret}
-        return {**spec, **sealed}
+    def _told_of(self, sealings: Iterable[Sealing]) -> None:
+        """Note who uses which secret; warn once of each that could not be had."""
+        warned: set[str] = set()
+        for sealing in sealings:
+            self.uses += sealing.uses(self.files.commit.id)
+            for told in sealing.problems():
+                if told.message not in warned:
+                    warned.add(told.message)
+                    self.problems.append(told)
 
     # ---- words
 
@@ -336,7 +351,3 @@ def _texts(value: Json) -> bool:
     return isinstance(value, str) or (
         isinstance(value, list) and bool(value) and all(isinstance(part, str) for part in value)
     )
-
-
-def _secret_text(value: Json) -> str:
-    return value if isinstance(value, str) else canonical(value)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.exceptions import SecurityError, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from ..core.model import Host, State
+from ..core.model import Host, Json, State
+from ..core.reference import NAME, is_reference
 
 MAX_STEPS = 100_000
 """Turns of loops and calls in one rendering."""
@@ -26,6 +28,7 @@ _FILE = "<template>"
 _NAME = re.compile(r"'([^']+)' is undefined|has no attribute '([^']+)'")
 _GROWING = frozenset(("join", "replace", "ljust", "rjust", "center", "zfill", "expandtabs", "translate", "format_map"))
 _WIDE = frozenset(("center", "indent", "wordwrap", "batch", "slice", "truncate", "format", "tojson"))
+_SECRET_NAME = re.compile(NAME)
 _BIG_FORMAT = re.compile(r"%[^a-zA-Z%]*\d{5,}|%[^a-zA-Z%]*\*")
 
 
@@ -58,11 +61,46 @@ class Failure(Exception):
     """Names that would have been there."""
 
 
+class Secret:
+    """What a template sees in place of a secret. It can be put out as it is, and nothing else can be done with it: its
+    value is not here."""
+
+    __slots__ = ("_put", "_reference")
+
+    def __init__(self, reference: Mapping[str, Json], put: Callable[[Mapping[str, Json]], str]) -> None:
+        self._reference = reference
+        self._put = put
+
+    def __str__(self) -> str:
+        raise Limit(
+            "a secret can only be put out whole, as in {{ secret('NAME') }}: no filter, no joining, no comparing"
+        )
+
+    __repr__ = __html__ = __str__
+
+    def __iter__(self) -> Iterator[Any]:
+        raise Limit("a secret can't be gone through")
+
+    def __hash__(self) -> int:
+        raise Limit("a secret can't be compared with anything")
+
+    def __eq__(self, other: object) -> bool:
+        raise Limit("a secret can't be compared with anything")
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def _finalized(value: Any) -> Any:
+    return value._put(value._reference) if isinstance(value, Secret) else value
+
+
 class _Environment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(("*", "**", "+", "%"))
 
     def __init__(self) -> None:
-        super().__init__(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, cache_size=0)
+        super().__init__(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, cache_size=0,
+                         finalize=_finalized)  # fmt: skip
         self.steps = 0
         self.filters["_counted"] = self.counted
         self.filters["_joined"] = _joined
@@ -160,25 +198,35 @@ class Templates:
         self._environment = _Environment()
         self._compiled: dict[str, Any] = {}
 
-    def render(self, text: str, *, host: Host | None, variables: State) -> str:
-        """`text` with `vars`, `labels` and `host` filled in. Raises Failure."""
+    def render(self, text: str, *, host: Host | None, variables: State) -> Json:
+        """`text` with `vars`, `labels` and `host` filled in, and `secret('NAME')`: a text, or `{"join": [part, …]}` with
+        references to secrets among the parts (core/reference.py). Raises Failure."""
         template = self._compiled.get(text) or self._compile(text)
         if isinstance(template, Failure):
             raise template
         labels: Mapping[str, str] = host.labels if host else {}
         view = HostView(host.name, host.address, host.port, host.user) if host else HostView("", "", 22, "root")
         self._environment.steps = 0
+        found: list[Mapping[str, Json]] = []
+        mark = f"\0{token_hex(8)}:"
+
+        def put(reference: Mapping[str, Json]) -> str:
+            found.append(reference)
+            return f"{mark}{len(found) - 1}\0"
+
         parts: list[str] = []
         size = 0
         try:
-            for part in template.generate(vars=variables, labels=labels, host=view):
+            for part in template.generate(
+                vars=_with_secrets(variables, put), labels=labels, host=view, secret=_asking(put)
+            ):
                 size += len(part)
                 if size > MAX_TEXT:
                     raise Limit(f"more than {MAX_TEXT:,} characters")
                 parts.append(part)
         except Exception as error:
             raise _failure(error, variables, labels) from None
-        return "".join(parts)
+        return _joint("".join(parts), mark, found)
 
     def _compile(self, text: str) -> Any:
         try:
@@ -193,6 +241,42 @@ class Templates:
             found = Failure(code="template-syntax", message=_plain(str(error)))
         self._compiled[text] = found
         return found
+
+
+def _asking(put: Callable[[Mapping[str, Json]], str]) -> Callable[[str], Secret]:
+    def secret(name: str) -> Secret:
+        if not isinstance(name, str) or not _SECRET_NAME.fullmatch(name):
+            raise Limit("secret() takes the name of one: letters, digits, `.`, `_` and `-`")
+        return Secret({"secret": name}, put)
+
+    return secret
+
+
+def _with_secrets(value: Json, put: Callable[[Mapping[str, Json]], str]) -> Any:
+    """Variables in which a reference to a secret is a Secret; the same object where there is none."""
+    if isinstance(value, Mapping):
+        if is_reference(value) and "join" not in value and isinstance(next(iter(value.values())), str):
+            return Secret(value, put)
+        made = {name: _with_secrets(inner, put) for name, inner in value.items()}
+        return made if any(made[name] is not inner for name, inner in value.items()) else value
+    if isinstance(value, list):
+        items = [_with_secrets(inner, put) for inner in value]
+        return items if any(one is not other for one, other in zip(items, value, strict=True)) else value
+    return value
+
+
+def _joint(text: str, mark: str, found: Sequence[Mapping[str, Json]]) -> Json:
+    """A rendered text; cut at its secrets where it has any."""
+    if not found:
+        return text
+    parts: list[Json] = []
+    for index, piece in enumerate(text.split(mark)):
+        if index:
+            number, _, piece = piece.partition("\0")
+            parts.append(found[int(number)])
+        if piece:
+            parts.append(piece)
+    return {"join": parts}
 
 
 def _wrap_concat(environment: _Environment, text: str) -> nodes.Template:
@@ -226,8 +310,8 @@ def _failure(error: Exception, variables: State, labels: Mapping[str, str]) -> F
         found = _NAME.search(said)
         word = (found.group(1) or found.group(2)) if found else ""
         if found and found.group(1):
-            return Failure(code="undefined-variable", message=f"`{word}` is not defined; a template sees `vars`, `labels` and `host`",
-                           line=line, word=word, known=("vars", "labels", "host"))  # fmt: skip
+            return Failure(code="undefined-variable", message=f"`{word}` is not defined; a template sees `vars`, `labels`, `host` and `secret()`",
+                           line=line, word=word, known=("vars", "labels", "host", "secret"))  # fmt: skip
         known = tuple(sorted({*variables, *labels}))
         return Failure(
             code="undefined-variable",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..core.kind import Kinds
@@ -220,3 +220,10 @@ def only(plan: Plan, *, host: str = "", kind: str = "") -> Plan:
         adopt=tuple(key for key in plan.adopt if fits(key)),
         release=tuple(key for key in plan.release if fits(key)),
     )
+
+
+def not_checked(secrets: Sequence[str], most: int = 6) -> str:
+    """What a plan says of secrets whose values are not at hand where it is made."""
+    named = ", ".join(clean(name) for name in secrets[:most])
+    more = f" and {len(secrets) - most:,} more" if len(secrets) > most else ""
+    return f"{named}{more} not checked: its value is not at hand here, so it counts as unchanged"

@@ -48,6 +48,8 @@ class Secrets:
                 name = f"trueup_secret_{re.sub('[^a-z0-9]', '', hmac.lower())[:16] or 'unknown'}"
                 self.names[name] = (host, dict(value))
                 return Raw("{{ " + name + " }}")
+            case {"join": [*parts]}:
+                return Raw("".join(_literal(part) if isinstance(part, str) else self.placed(part, host) for part in parts))
             case {"blob": str(blob)}:
                 name = f"trueup_blob_{blob[:16]}"
                 self.names[name] = (host, dict(value))
@@ -199,6 +201,11 @@ def _holds_secret(value: Json) -> bool:
     if isinstance(value, Mapping):
         return "sealed" in value or any(_holds_secret(inner) for inner in value.values())
     return isinstance(value, (list, tuple)) and any(_holds_secret(inner) for inner in value)
+
+
+def _literal(text: str) -> str:
+    """`text` within a template, as it is."""
+    return "{% raw %}" + text + "{% endraw %}" if yamltext.template(text) else text
 
 
 def _holds_template(value: Json) -> bool:

@@ -12,11 +12,13 @@ import re
 from collections.abc import Mapping
 
 from ...core.filename import encoded
-from ...core.model import State
+from ...core.model import Json, State
+from ...core.reference import is_secret
 
 FOLDER = "/etc/cron.d"
 PREFIX = "trueup-"
 HEAD = "# Kept by trueup as job {name}. Edits are undone; change it in Git."
+SECRETS = "# Secrets: "
 SUSPENDED = "# suspended: "
 LONGEST = 990
 """Bytes of a command, or of NAME=value: cron's buffers hold 1,000 (MAX_COMMAND, MAX_ENVSTR)."""
@@ -29,17 +31,29 @@ def path_of(name: str) -> str:
     return f"{FOLDER}/{PREFIX}{encoded(name)}"
 
 
-def text_of(name: str, spec: State) -> str:
-    """The whole file for a spec in normal form."""
+def text_of(name: str, spec: State) -> Json:
+    """The whole file for a spec in normal form: a text, or `{"join": [part, …]}` with sealed parts (core/reference.py).
+
+    A file with secrets names their variables, so that a probe never reports their values, whatever Git says by then.
+    """
     job = f"{spec['schedule']} {spec['user']} {escaped(spec['command'])}"
-    lines = [HEAD.format(name=name)]
-    lines += [f"{key}={quoted(value)}" for key, value in sorted(_env(spec).items())]
-    lines.append(f"{SUSPENDED}{job}" if spec["suspend"] else job)
-    return "\n".join(lines) + "\n"
+    secrets = secret_names(spec)
+    parts: list[Json] = [HEAD.format(name=name) + "\n"]
+    if secrets:
+        parts.append(f"{SECRETS}{' '.join(secrets)}\n")
+    for key, value in sorted(_env(spec).items()):
+        parts += [f"{key}=", value, "\n"] if key in secrets else [f"{key}={quoted(value)}\n"]
+    parts.append((f"{SUSPENDED}{job}" if spec["suspend"] else job) + "\n")
+    return {"join": parts} if secrets else "".join(parts)
 
 
-def _env(spec: State) -> Mapping[str, str]:
-    env: Mapping[str, str] = spec["env"]
+def secret_names(spec: State) -> tuple[str, ...]:
+    """The variables whose values are secrets, sorted."""
+    return tuple(sorted(key for key, value in spec.get("env", {}).items() if is_secret(value)))
+
+
+def _env(spec: State) -> Mapping[str, Json]:
+    env: Mapping[str, Json] = spec["env"]
     return env
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import ClassVar
 
 from ...core.kind import Claim, Code, Finding, Kind, OpContext
 from ...core.model import Change, Json, Meaning, Observation, Op, Present, Ref, State, canonical
-from .crontab import LONGEST, escaped, path_of, quoted, text_of
+from ...core.reference import is_secret, unchecked
+from .crontab import LONGEST, escaped, path_of, quoted, secret_names, text_of
 from .schedule import BadSchedule, oversteps, parse
 
 ACCOUNTS = "User"
@@ -78,7 +79,8 @@ class CronJob(Kind):
         yield from _schedule(spec["schedule"])
         yield from _command(spec["command"])
         for key, value in spec.get("env", {}).items():
-            yield from _variable(key, value)
+            # Of a secret only its own line is known here: secrets/ sees to it that it can stand in one.
+            yield from _variable(key, "x" if is_secret(value) else value)
         if len(path_of(name).rpartition("/")[2]) > 255:
             yield Finding(
                 code="bad-job-name",
@@ -102,23 +104,30 @@ class CronJob(Kind):
                 return parse(want) == parse(have)
             except BadSchedule:
                 return bool(want == have)
+        if field == "env" and isinstance(have, Mapping) and set(want) == set(have):
+            return all(unchecked(want[key]) or canonical(want[key]) == canonical(have[key]) for key in want)
         return canonical(want) == canonical(have)
 
     def look(self, name: str, spec: State, ctx: OpContext) -> State:
-        return {"name": name, "path": path_of(name)}
+        request: dict[str, Json] = {"name": name, "path": path_of(name)}
+        if secrets := secret_names(spec):
+            request["secrets"] = list(secrets)
+        # Also for a job that has none in Git any more: its file may still hold one, and says so.
+        return {**request, "key": ctx.secrets_key} if ctx.secrets_key else request
 
     def ops(self, change: Change, ctx: OpContext) -> tuple[Op, ...]:
         name, path = change.key.name, path_of(change.key.name)
         if change.want is None:
             gone = {"path": path, "state": "absent"}
             return (Op(module="trueup.host.put", args=gone, title=f"remove {path}"),)
+        said = _minded(change, change.want)
         made = {
             "path": path,
             "state": "file",
-            "content": text_of(name, _minded(change, change.want)),
+            "content": text_of(name, said),
             "owner": "root",
             "group": "root",
-            "mode": "0644",
+            "mode": "0600" if secret_names(said) else "0644",
         }
         return (Op(module="trueup.host.put", args=made, title=f"write {path}"),)
 

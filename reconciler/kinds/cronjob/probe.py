@@ -1,12 +1,16 @@
 """Reads the job files of /etc/cron.d on a host. Standard library, Python 3.8 on; writes nothing.
 
-A request is {"name": NAME, "path": FILE}. An answer is {"state": {...}}, {"absent": true} or {"unknown": WHY}.
+A request is {"name": NAME, "path": FILE}, with "secrets": [VARIABLE, …] whose values are secret and "key": hex, if the
+fleet has one. Of those values, and of those that the file itself names, only the HMAC-SHA256 under the key is told, as
+{"sealed": hex}; and nothing at all of the text of such a file in another form. An answer is {"state": {...}}, {"absent": true} or {"unknown": WHY}.
 A file in the form that trueup writes gives schedule, user, command, env and suspend. `content` tells what is wrong: the
 text of a file in any other form, or why cron skips it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -22,6 +26,7 @@ LARGEST = 65536
 SHOWN = 4096
 
 HEAD = re.compile(r"# Kept by trueup as job .*")
+NAMED = re.compile(r"^# Secrets: (.*)$", re.MULTILINE)
 SUSPENDED = "# suspended: "
 VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 JOB = re.compile(r"(@reboot|(?:[0-9*,/-]+ ){4}[0-9*,/-]+) (\S+) (\S.*)")
@@ -37,7 +42,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(path, str) or os.path.dirname(path) != CRON_D:
         return {"unknown": "the request has no path in %s" % CRON_D}
     try:
-        return read(path)
+        return read(path, set(request.get("secrets") or ()), str(request.get("key") or ""))
     except FileNotFoundError:
         return {"absent": True}
     except NotADirectoryError:
@@ -46,7 +51,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"unknown": "%s: %s" % (path, error.strerror)}
 
 
-def read(path: str) -> dict[str, Any]:
+def read(path: str, secrets: set[str], key: str) -> dict[str, Any]:
     if not stat.S_ISREG(os.lstat(path).st_mode):
         return odd("not a regular file")
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -57,11 +62,23 @@ def read(path: str) -> dict[str, Any]:
         return odd("larger than %d bytes" % LARGEST)
     text = content.decode("utf-8", "replace")
     state = parsed(text)
+    named = {name for line in NAMED.findall(text) for name in line.split()}
+    mode = stat.S_IMODE(facts.st_mode)
     if state is None:
-        return odd(text[:SHOWN])
-    if facts.st_uid or facts.st_gid or stat.S_IMODE(facts.st_mode) != 0o644:
+        hidden = secrets or named or not mode & 0o004
+        return odd("another form, of %d bytes; it may hold a secret" % len(content) if hidden else text[:SHOWN])
+    for name in sorted((secrets | named) & set(state["env"])):
+        state["env"][name] = sealed(state["env"][name], key)
+    if facts.st_uid or facts.st_gid or mode != (0o600 if named else 0o644):
         state["content"] = "owner %d:%d, mode %04o" % (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode))
     return {"state": state}
+
+
+def sealed(value: str, key: str) -> dict[str, str]:
+    if not key:
+        return {"sealed": ""}
+    made = hmac.new(bytes.fromhex(key), value.encode("utf-8", "surrogatepass"), hashlib.sha256)
+    return {"sealed": made.hexdigest()}
 
 
 def odd(what: str) -> dict[str, Any]:
@@ -73,8 +90,9 @@ def parsed(text: str) -> dict[str, Any] | None:
     lines = text.split("\n")
     if len(lines) < 3 or lines[-1] != "" or not HEAD.fullmatch(lines[0]):
         return None
-    env: dict[str, str] = {}
-    for line in lines[1:-2]:
+    env: dict[str, Any] = {}
+    first = 2 if NAMED.fullmatch(lines[1]) else 1
+    for line in lines[first:-2]:
         match = VARIABLE.fullmatch(line)
         value = unquoted(match.group(2)) if match else None
         if match is None or value is None or match.group(1) in env:

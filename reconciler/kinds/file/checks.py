@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from ...core.kind import Code, Finding
 from ...core.model import State
 from . import access
+from .meaning import is_hidden
 
 WAYS = ("content", "source", "target", "state")
 
@@ -129,7 +130,7 @@ def rights(spec: State) -> Iterator[Finding]:
         )
         return
     bits = int(mode, 8)
-    if spec.get("sensitive") and bits & 0o004:
+    if is_hidden(spec) and bits & 0o004:
         yield Finding(
             code="file-readable",
             message=f"sensitive, but mode {mode} lets everybody on the host read it",

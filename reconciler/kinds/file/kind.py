@@ -25,10 +25,23 @@ from ...core.model import (
     Ref,
     State,
 )
+from ...core.reference import encrypted
 from . import access, checks
-from .meaning import READ_LIMIT, TEXT_LIMIT, node, normal_mode, path_of, same_content, seen_content, text_of
+from .meaning import (
+    READ_LIMIT,
+    TEXT_LIMIT,
+    fingerprint,
+    is_hidden,
+    node,
+    normal_mode,
+    path_of,
+    same_content,
+    seen_content,
+    text_of,
+)
 
 PUT = "trueup.host.put"
+ENCRYPTED = "put the template in plain, with secret('NAME') where the secret goes"
 
 
 class File(Kind):
@@ -53,6 +66,11 @@ class File(Kind):
     def _source(self, path: str, spec: State, ask: Resolving) -> Json:
         data, blob = ask.file(path)
         text = text_of(data)
+        if (sealed := encrypted(data)) is not None:
+            if spec.get("template"):
+                said = f"{path} is encrypted: it can't be a template"
+                raise Unresolved(Finding(code="file-field", message=said, field=("template",), hint=ENCRYPTED))
+            return sealed
         if len(data) > READ_LIMIT:
             message = f"{path} has {len(data):,} bytes, more than {READ_LIMIT:,}"
             raise Unresolved(Finding(code="file-too-large", message=message, field=("source",)))
@@ -79,7 +97,7 @@ class File(Kind):
         return made
 
     def secrets(self, spec: State) -> tuple[str, ...]:
-        return ("content",) if spec.get("sensitive") and "content" in spec else ()
+        return ("content",) if is_hidden(spec) and "content" in spec else ()
 
     def check(self, name: str, spec: State) -> Iterable[Finding]:
         yield from checks.path(name, spec)
@@ -118,8 +136,11 @@ class File(Kind):
 
     def look(self, name: str, spec: State, ctx: OpContext) -> State:
         request: dict[str, Json] = {"path": path_of(name, spec)}
-        if spec.get("sensitive"):
+        if is_hidden(spec) or (ctx.before is not None and is_hidden(ctx.before)):
             request |= {"sensitive": True, "key": ctx.secrets_key}
+            # What Git calls no secret any more still is one on the host, until it is overwritten.
+            if not is_hidden(spec) and "content" in spec:
+                request["plainIf"] = fingerprint(spec["content"])[1]
         return request
 
     def ops(self, change: Change, ctx: OpContext) -> tuple[Op, ...]:
@@ -229,7 +250,7 @@ def _rights(spec: State, have: State) -> dict[str, Json]:
     if not have or have.get("state", node(spec)) != node(spec):
         usual = {"owner": "root", "group": "root"}
         if node(spec) != "link":
-            usual["mode"] = "0755" if node(spec) == "directory" else "0600" if spec.get("sensitive") else "0644"
+            usual["mode"] = "0755" if node(spec) == "directory" else "0600" if is_hidden(spec) else "0644"
     elif node(spec) == "link":
         # A link can't be written, only made anew: its owner would be lost.
         usual = {name: have[name] for name in ("owner", "group") if name in have}

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 
 from ...core.model import Json, State
+from ...core.reference import is_secret
 from . import access
 
 TEXT_LIMIT = 64 * 1024
@@ -30,6 +31,11 @@ def node(spec: State) -> str:
     if "target" in spec:
         return "link"
     return str(spec.get("state", "file"))
+
+
+def is_hidden(spec: State) -> bool:
+    """Whether the content is a secret, because the manifest says so or because it comes from one."""
+    return bool(spec.get("sensitive")) or is_secret(spec.get("content"))
 
 
 def text_of(data: bytes) -> str | None:

@@ -1,6 +1,7 @@
 """Reads paths: what is there, its content or digest, its owner, group and mode. Writes nothing, follows no last link.
 
-Requests: {"path": "/etc/motd"} and, for a file whose content is secret, "sensitive": true and "key": hex.
+Requests: {"path": "/etc/motd"} and, for a file whose content is secret, "sensitive": true and "key": hex; for one whose
+content was secret until now, also "plainIf": the SHA-256 of what may be told.
 Answers: see schema.yaml, `state`. Content is text when it is UTF-8 of up to 64 KiB without NUL, else
 {"sha256", "size"}; of a sensitive one {"sealed": HMAC-SHA256 by the key}.
 """
@@ -107,10 +108,12 @@ def content_of(folder: int, name: str, request: dict[str, Any]) -> tuple[Any, os
             raise Unreadable("it changed while it was read")
         if info.st_size > READ_LIMIT:
             return {"sha256": "", "size": info.st_size}, info
+        plain_if = request.get("plainIf")
+        plain: Any = hashlib.sha256() if plain_if else None
         if request.get("sensitive"):
-            if not request.get("key"):
+            if not request.get("key") and not plain_if:
                 return {"sealed": ""}, info
-            digest: Any = hmac.new(bytes.fromhex(request["key"]), digestmod=hashlib.sha256)
+            digest: Any = hmac.new(bytes.fromhex(request.get("key") or ""), digestmod=hashlib.sha256)
         else:
             digest = hashlib.sha256()
         size = 0
@@ -120,11 +123,15 @@ def content_of(folder: int, name: str, request: dict[str, Any]) -> tuple[Any, os
             if not chunk:
                 break
             digest.update(chunk)
+            if plain is not None:
+                plain.update(chunk)
             if size <= TEXT_LIMIT:
                 head.append(chunk)
             size += len(chunk)
-        if request.get("sensitive"):
-            return {"sealed": digest.hexdigest()}, info
+        if plain is not None and plain.hexdigest() == plain_if:
+            digest = plain
+        elif request.get("sensitive"):
+            return {"sealed": digest.hexdigest() if request.get("key") else ""}, info
         if size <= TEXT_LIMIT:
             data = b"".join(head)
             try:

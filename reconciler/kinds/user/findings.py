@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from ...core.kind import Code, Finding
 from ...core.model import Json, State
+from ...core.reference import is_secret
 from . import keys, sudoers
 
 NAME = re.compile(r"(?!\d+$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}[A-Za-z0-9_.$-]?")
@@ -119,7 +120,8 @@ def of(name: str, spec: State) -> Iterable[Finding]:
     yield from _keys(spec.get("sshKeys", ()))
     if spec.get("sshKeys") and spec.get("home") == "/nonexistent":
         yield _error("no-home", "sshKeys need a home to be in", "home", hint="give it a home, or leave sshKeys out")
-    yield from _password(spec.get("passwordHash"))
+    if not is_secret(spec.get("passwordHash")):
+        yield from _password(spec.get("passwordHash"))
     sudo = spec.get("sudo")
     if isinstance(sudo, Mapping):
         for index, why in sudoers.faults(sudo["commands"]):
