@@ -20,12 +20,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # not imported on hosts: it would cost each of them milliseconds
     from typing import Any
 
-LOCKED = re.compile(r"[Cc]ould not get lock|[Uu]nable to (acquire|lock)|is another process using it|database is locked")
+LOCKED = re.compile(
+    r"[Cc]ould not get lock|[Uu]nable to (acquire|lock)|is another process using it|database is locked|"
+    r"System management is locked"
+)
 UNKNOWN_NAME = re.compile(
     r"Unable to locate package|has no installation candidate|was not found|404 +Not Found|"
     r"Unable to fetch some archives|File has unexpected size|Hash Sum mismatch"
 )
 NOTHING_DONE = re.compile(r"^0 upgraded, 0 newly installed, (0 downgraded, )?0 to remove", re.MULTILINE)
+ZYPPER_FINE = (0, 102, 103, 106)
+"""Done, and besides: a reboot is due, zypper itself is new, a repository could not be refreshed (zypper(8), exit codes)."""
 INTERRUPTED = "dpkg was interrupted"
 PAUSE = 2.0
 """Seconds between two tries while another process holds the lock."""
@@ -160,41 +165,58 @@ def apt_remove(names: list[str], purge: bool, run: Runner) -> bool:
 # ---------------------------------------------------------------- others
 
 
-def dnf(tool: str, args: dict[str, Any], run: Runner) -> None:
+def dnf(tool: str, args: dict[str, Any], run: Runner) -> bool:
     names = list(args["names"])
+    command = [tool, "-y", "--setopt=clean_requirements_on_remove=False"]
     if args["state"] == "absent":
-        command = [tool, "-y", "--noautoremove", "remove", *names] if tool == "dnf" else [tool, "-y", "remove", *names]
-    else:
-        version = args.get("version") or ""
-        command = [tool, "-y", "install", *([f"{names[0]}-{version}"] if version else names)]
-    finish(*run.patiently(command))
-
-
-def zypper(args: dict[str, Any], run: Runner) -> None:
-    names = list(args["names"])
-    verb = "remove" if args["state"] == "absent" else "install"
+        rpm_lets_go(names, run)
+        return finish(*run.patiently([*command, "remove", *names]))
     version = args.get("version") or ""
-    wanted = [f"{names[0]}={version}"] if version and verb == "install" else names
-    extra = ["--oldpackage"] if version and verb == "install" else []
-    finish(*run.patiently(["zypper", "--non-interactive", verb, *extra, *wanted]))
+    return finish(*run.patiently([*command, "install", *([f"{names[0]}-{version}"] if version else names)]))
 
 
-def apk(args: dict[str, Any], run: Runner) -> None:
+def zypper(args: dict[str, Any], run: Runner) -> bool:
     names = list(args["names"])
     if args["state"] == "absent":
-        finish(*run.patiently(["apk", "--wait", "60", "del", *names]))
-        return
+        rpm_lets_go(names, run)
+        return finish(*run.patiently(["zypper", "--non-interactive", "remove", *names]), ZYPPER_FINE)
+    version = args.get("version") or ""
+    wanted = ["--oldpackage", f"{names[0]}={version}"] if version else names
+    command = ["zypper", "--non-interactive", "install", "--auto-agree-with-licenses", *wanted]
+    return finish(*run.patiently(command), ZYPPER_FINE)
+
+
+def rpm_lets_go(names: list[str], run: Runner) -> None:
+    """dnf and zypper remove what needs a package along with it, unasked: rpm says beforehand whether there is any."""
+    code, said = run.once(["rpm", "-e", "--test", *names])
+    also = sorted(set(re.findall(r"is needed by \(installed\) (\S+)", said)))
+    if code != 0 and also:
+        raise Failure("{} needs what would be removed: declare it absent too".format(", ".join(also)))
+
+
+def apk(args: dict[str, Any], run: Runner) -> bool:
+    names = list(args["names"])
+    if args["state"] == "absent":
+        code, said = run.patiently(["apk", "--wait", "60", "del", *names])
+        if "not removed due to" in said:  # and apk calls that a success
+            raise Failure("it stays, because something needs it: " + last_words(said))
+        return finish(code, said)
     version = args.get("version") or ""
     wanted = [f"{names[0]}={version}"] if version else names
     code, said = run.patiently(["apk", "--wait", "60", "add", *wanted])
     if code != 0 and ("no such package" in said or "unable to select" in said):
         code, said = run.patiently(["apk", "--wait", "60", "--update-cache", "add", *wanted])
-    finish(code, said)
+    return finish(code, said)
 
 
-def finish(code: int, said: str) -> None:
-    if code != 0:
+def finish(code: int, said: str, fine: tuple[int, ...] = (0,)) -> bool:
+    """Whether something changed, by what the tool said. apk counts what it does, `(1/2) Installing …`; the others say so
+    when they do nothing."""
+    if code not in fine:
         raise Failure(last_words(said))
+    if re.search(r"^\(\d+/\d+\) ", said, re.MULTILINE):
+        return True
+    return not re.search(r"^(Nothing to do|OK: \d)", said, re.MULTILINE)
 
 
 def run(args: dict[str, Any]) -> dict[str, Any]:
@@ -205,11 +227,11 @@ def run(args: dict[str, Any]) -> dict[str, Any]:
         if os.path.exists("/var/lib/dpkg/status") and shutil.which("apt-get"):
             changed = apt(args, runner)
         elif shutil.which("zypper"):
-            zypper(args, runner)
+            changed = zypper(args, runner)
         elif shutil.which("dnf") or shutil.which("yum"):
-            dnf("dnf" if shutil.which("dnf") else "yum", args, runner)
+            changed = dnf("dnf" if shutil.which("dnf") else "yum", args, runner)
         elif shutil.which("apk"):
-            apk(args, runner)
+            changed = apk(args, runner)
         else:
             raise Failure("no package manager is known here: neither apt, dnf, zypper nor apk")
     except Failure as why:
