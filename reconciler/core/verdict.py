@@ -28,6 +28,8 @@ class HostView:
     failed_why: str = ""
     pending: int = 0
     """That differ from the held commit and are to be changed (edited, new, removed)."""
+    held: str = ""
+    """Why what is pending waits for a wave that failed elsewhere; empty: it doesn't."""
     drifted: int = 0
     drifted_why: str = ""
     unknown: int = 0
@@ -82,6 +84,7 @@ TABLE: tuple[Row, ...] = (
         Verdict.DRIFTED,
         lambda v: f"{v.pending} differ; mode observe changes nothing",
     ),
+    (lambda v: v.pending > 0 and bool(v.held), Verdict.PROGRESSING, lambda v: f"{v.pending} held: {v.held}"),
     (lambda v: v.pending > 0, Verdict.PROGRESSING, lambda v: f"{v.pending} to change"),
     (lambda v: True, Verdict.CONVERGED, lambda v: "as Git says"),
 )

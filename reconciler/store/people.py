@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.model import Approval, Backoff, Key, Pause, WaveRun
+from ..core import wave
+from ..core.model import Approval, Backoff, Desired, Hold, Key, Pause, WaveRun
 from .db import Db, moment, seconds, text
 from .names import Names
 
@@ -105,3 +106,17 @@ def wave_runs(db: Db, names: Names, commit: str) -> tuple[WaveRun, ...]:
             )
         )
     return tuple(sorted(found, key=lambda run: (run.number, run.hosts, run.failed)))
+
+
+def hold(db: Db, names: Names, desired: Desired, now: float) -> tuple[Hold, frozenset[str]] | None:
+    """What a wave of this commit that failed holds back (core.wave.hold), for who only looks: a failure that somebody
+    mended by hand counts here until the next round, which knows better."""
+    runs = wave_runs(db, names, desired.commit.id)
+    if not runs:
+        return None
+    failing = {}
+    for failed in backoffs(db, names):
+        wanted = desired.get(failed.key)
+        if failed.commit == desired.commit.id and failed.digest == (wanted.meaning.digest if wanted else ""):
+            failing[failed.key] = failed
+    return wave.hold(desired.policy, runs, failing, now)

@@ -14,7 +14,7 @@ import numpy
 
 from ..core import diff
 from ..core.kind import Kinds
-from ..core.model import Absent, Pause, Present, Verdict
+from ..core.model import Absent, Hold, Pause, Present, Verdict
 from ..core.verdict import HostView, verdict
 from ..core.visits import enforced
 from . import bodies, troubles
@@ -40,6 +40,8 @@ class Asked:
     now: float
     observe_every: float
     paused: Mapping[str, Pause]
+    held: tuple[Hold, frozenset[str]] | None = None
+    """A wave that failed, and the hosts that it reached, which don't wait for it."""
     running: frozenset[int] = frozenset()
     """Hosts (by id) that a round is changing now."""
     running_since: float | None = None
@@ -204,6 +206,7 @@ class View:
                 paused=asked.paused.get(host),
                 failed=failed,
                 pending=pending,
+                held=asked.held[0].why if asked.held and host not in asked.held[1] else "",
                 drifted=drifted,
                 unknown=unsure if seen_at is not None else 0,
                 running=host_id in asked.running,

@@ -79,3 +79,13 @@ def test_the_last_wave_has_nobody_to_hold_back(store: DuckStore) -> None:
     with store.db.writing() as con:
         con.execute("UPDATE round SET waves = 1")
     assert store.past(FLEET).wave_runs == ()
+
+
+def test_the_page_says_who_waits_for_whom(store: DuckStore) -> None:
+    store.took(report("web-1", {HALL: Absent()}, at=NOW), FLEET, NOW)
+    stand = {row.host: (row.verdict.value, row.why) for row in store.stand(FLEET, NOW + 2, {}, 600.0, 1800.0).rows}
+    assert stand["web-1"] == ("Progressing", "1 held: wave 1 failed on db-2")
+    assert stand["db-2"][0] == "Failed" and stand["db-1"][0] == "Converged"
+    assert {row.why for row in store.stand(FLEET, NOW + 70, {}, 600.0, 1800.0).rows if row.host == "web-1"} == {
+        "1 held: wave 1 failed on db-2"
+    }, "also while the retry is due"
