@@ -5,7 +5,8 @@ validated by their kind's schema), inventory (Fleet, Host, Vars), resolve (what 
 conflicts (what only shows when all are seen together), reading (all of it, in order).
 """
 
+from .key import key_of
 from .kinds import load_kinds
 from .reading import Reading, read
 
-__all__ = ["Reading", "load_kinds", "read"]
+__all__ = ["Reading", "key_of", "load_kinds", "read"]

@@ -14,7 +14,7 @@ from .. import __version__
 from ..core.kind import Kinds
 from ..core.model import Approval, Commit, Desired, HostPast, Key, Owned, Pause, Plan, Report, Row, digest
 from ..core.problem import Problem, Refused
-from . import bodies, copying, intake, owning, past, people, retention, rounds, troubles, verifying
+from . import bodies, copying, intake, kept, owning, past, people, retention, rounds, troubles, verifying
 from .db import Db, migrations, moment
 from .names import Names
 from .sheet import KEPT, Sheet, Sheets
@@ -136,6 +136,23 @@ class DuckStore:
         self.flush()
         return owning.owned_on(self.db, self.names, hosts)
 
+    def keep_reading(self, key: str, desired: Desired, problems: Sequence[Problem], now: float) -> bool:
+        """Write down what the files of `key` came to, in place of the reading before; False when it was there already."""
+        self.flush()
+        try:
+            return kept.keep(self.db, self.names, key, desired, problems, now)
+        except BaseException:
+            self.names.forget_unsaved()
+            raise
+
+    def kept_reading(self, key: str, commit: Commit) -> kept.Kept | None:
+        """What the files of `key` came to, said of `commit`; None when it isn't at hand. Reads only. Of use as long as
+        nothing else is kept in its place: ask for each plan anew."""
+        found = kept.find(self.db, self.names, key, commit)
+        if found is not None:
+            self.sheets.put(found.sheet)
+        return found
+
     def sheet(self, desired: Desired) -> Sheet:
         """`desired` as tables, for this room's queries."""
         self.flush()
@@ -165,6 +182,7 @@ class DuckStore:
                     now=now,
                     observe_every=every,
                     paused=paused,
+                    held=people.hold(self.db, self.names, desired, now),
                     running=self._being_changed(),
                     running_since=self._round_began,
                     running_limit=limit,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
 import numpy
 
 from ..core.model import (
@@ -28,7 +29,8 @@ from ..core.model import (
 )
 from ..core.select import NEVER_SEEN
 from . import bodies, people, troubles
-from .db import Db, seconds
+from .db import Db
+from .late import Late
 from .names import Names
 from .owning import owned_of
 from .sheet import Sheet, Sheets
@@ -52,16 +54,15 @@ class PastOf:
 
 
 _COLUMNS = """
-    coalesce(w.host_id, o.host_id) AS host_id, coalesce(w.res_id, o.res_id) AS res_id, w.spread,
+    d.host_id, d.res_id, d.spread,
     s.status, s.state, s.why,
     o.origin, o.digest, o.spec, o.commit_id, o.on_remove, o.path, o.line
 """
 
 _JOIN = """
     FROM {want} w
-    FULL JOIN (SELECT * FROM owned WHERE confirmed) o ON o.host_id = w.host_id AND o.res_id = w.res_id
-    JOIN {place} p ON p.host_id = coalesce(w.host_id, o.host_id)
-    JOIN host h ON h.host_id = p.host_id AND h.seen_at IS NOT NULL
+    FULL JOIN (SELECT host_id, res_id, digest, on_remove FROM owned WHERE confirmed) o
+        ON o.host_id = w.host_id AND o.res_id = w.res_id
     LEFT JOIN observed s ON s.host_id = coalesce(w.host_id, o.host_id) AND s.res_id = coalesce(w.res_id, o.res_id)
 """
 
@@ -71,29 +72,61 @@ _DIFFERS = f"""
        OR s.status IS DISTINCT FROM {PRESENT} OR s.seen_as <> w.aim
 """
 
+# Only numbers go through the join of everything; texts are fetched for what it leaves.
+_PAIRS = (
+    "SELECT coalesce(w.host_id, o.host_id) AS host_id, coalesce(w.res_id, o.res_id) AS res_id, "
+    "coalesce(w.spread, -1) AS spread, coalesce(s.status::TINYINT, -1) AS status"
+)
+
+_TEXTS = """
+    FROM found d
+    JOIN host h ON h.host_id = d.host_id AND h.seen_at IS NOT NULL
+    LEFT JOIN owned o ON o.host_id = d.host_id AND o.res_id = d.res_id AND o.confirmed
+    LEFT JOIN observed s ON s.host_id = d.host_id AND s.res_id = d.res_id
+"""
+
 
 def past(db: Db, names: Names, sheets: Sheets, desired: Desired) -> PastOf:
     """Join `desired` with what is observed and owned. Rows only of hosts that were looked at; of the others, and of
     those that can't be reached, `hosts` tells. Reads only. Raises Refused."""
     sheet = sheets.of(desired)
-    join = _JOIN.format(want=sheet.want, place=sheet.place)
-    # A list of no text can't be typed by itself; no row is then declared, and no row asks for it.
-    found = db.rows(f"SELECT {_COLUMNS} {join} {_DIFFERS}", {"removals": list(sheet.removals) or [""]})
-    by_kind, by_host = _owned_counts(db, names, sheet)
+    found, unmanaged = _found(db, sheet)
     known = hosts(db)
     seen = [host.seen_at for name, host in known.items() if host.seen_at is not None and name in desired.hosts]
     return PastOf(
         rows=_rows(db, names, sheet, found),
-        owned_by_kind=by_kind,
-        owned_by_host=by_host,
+        owned_by_kind=Late(lambda: _owned_by_kind(db, names, sheet)),
+        owned_by_host=Late(lambda: _owned_by_host(db, names, sheet)),
         hosts=known,
         pauses=people.pauses(db),
         approvals=people.approvals(db, desired.commit.id),
         backoffs=people.backoffs(db, names),
         wave_runs=people.wave_runs(db, names, desired.commit.id),
-        unmanaged=_unmanaged(db, sheet),
+        unmanaged=unmanaged,
         observed_at=min(seen, default=None),
     )
+
+
+def _found(db: Db, sheet: Sheet) -> tuple[list[tuple[Any, ...]], int]:
+    """The rows that don't obviously agree, in columns, and how many things are unmanaged. One moment of the file."""
+    with troubles.told(db.path), db.cursor() as cursor:
+        cursor.execute("BEGIN")
+        # A list of no text can't be typed by itself; no row is then declared, and no row asks for it.
+        join = f"{_PAIRS} {_JOIN.format(want=sheet.want)} {_DIFFERS}"
+        pairs = cursor.execute(join, {"removals": list(sheet.removals) or [""]}).fetchnumpy()
+        cursor.register("pairs", {name: _plain(column) for name, column in pairs.items()})
+        cursor.execute(
+            f"CREATE TEMP TABLE found AS SELECT p.* REPLACE (nullif(spread, -1) AS spread) FROM pairs p SEMI JOIN {sheet.place} q USING (host_id)"
+        )
+        unmanaged = _unmanaged(cursor, sheet)
+        rows = cursor.execute(f"SELECT {_COLUMNS} {_TEXTS}").fetchall() if len(pairs["host_id"]) else []
+        cursor.execute("ROLLBACK")
+    return rows, unmanaged
+
+
+def _plain(column: Any) -> Any:
+    """A column that has no NULLs, as an array that says so."""
+    return column.data if isinstance(column, numpy.ma.MaskedArray) else column
 
 
 def rows_for(db: Db, names: Names, sheets: Sheets, desired: Desired, keys: Sequence[Key]) -> tuple[Row, ...]:
@@ -104,19 +137,18 @@ def rows_for(db: Db, names: Names, sheets: Sheets, desired: Desired, keys: Seque
         for key in keys
         if key.host in sheet.hosts
     ]
-    pairs = [(host, ref) for host, ref in known if ref is not None]
+    pairs = sorted({(host, ref) for host, ref in known if ref is not None})
     if not pairs:
         return ()
     asked = {
         "host_id": numpy.array([host for host, _ in pairs], dtype="int32"),
         "res_id": numpy.array([ref for _, ref in pairs], dtype="int32"),
     }
-    join = _JOIN.format(want=sheet.want, place=sheet.place)
     with troubles.told(db.path), db.cursor() as cursor:
         cursor.register("asked", asked)
         found = cursor.execute(
-            f"SELECT DISTINCT {_COLUMNS} {join} SEMI JOIN asked a "
-            "ON a.host_id = coalesce(w.host_id, o.host_id) AND a.res_id = coalesce(w.res_id, o.res_id)"
+            f"WITH found AS (SELECT a.host_id, a.res_id, w.spread FROM asked a LEFT JOIN {sheet.want} w USING (host_id, res_id)) "
+            f"SELECT {_COLUMNS} {_TEXTS} WHERE d.spread IS NOT NULL OR o.host_id IS NOT NULL"
         ).fetchall()
     return _rows(db, names, sheet, found)
 
@@ -150,40 +182,57 @@ def observation(status: int | None, state: int, why: str, texts: Mapping[int, An
     return Absent() if status == ABSENT else Unknown(why)
 
 
-def _owned_counts(db: Db, names: Names, sheet: Sheet) -> tuple[dict[str, int], dict[str, int]]:
+_OWNED = "FROM owned o SEMI JOIN {place} p ON p.host_id = o.host_id WHERE o.confirmed"
+
+
+def _owned_by_kind(db: Db, names: Names, sheet: Sheet) -> dict[str, int]:
     by_kind: dict[str, int] = {}
-    source = f"FROM owned o SEMI JOIN {sheet.place} p ON p.host_id = o.host_id WHERE o.confirmed"
-    for res_id, count in db.rows(f"SELECT o.res_id, count(*) {source} GROUP BY o.res_id"):
+    for res_id, count in db.rows(f"SELECT o.res_id, count(*) {_OWNED.format(place=sheet.place)} GROUP BY o.res_id"):
         kind = names.ref(res_id).kind
         by_kind[kind] = by_kind.get(kind, 0) + count
-    by_host = {
-        names.host(host_id): count
-        for host_id, count in db.rows(f"SELECT o.host_id, count(*) {source} GROUP BY o.host_id")
-    }
-    return dict(sorted(by_kind.items())), dict(sorted(by_host.items()))
+    return dict(sorted(by_kind.items()))
 
 
-def _unmanaged(db: Db, sheet: Sheet) -> int:
-    rows = db.rows(
-        f"SELECT count(*) FROM observed s SEMI JOIN {sheet.place} p ON p.host_id = s.host_id "
-        f"ANTI JOIN {sheet.want} w ON w.host_id = s.host_id AND w.res_id = s.res_id "
-        f"ANTI JOIN owned o ON o.host_id = s.host_id AND o.res_id = s.res_id WHERE s.status = {PRESENT}"
-    )
-    return int(rows[0][0])
+def _owned_by_host(db: Db, names: Names, sheet: Sheet) -> dict[str, int]:
+    rows = db.rows(f"SELECT o.host_id, count(*) {_OWNED.format(place=sheet.place)} GROUP BY o.host_id")
+    return dict(sorted((names.host(host_id), count) for host_id, count in rows))
+
+
+def _unmanaged(cursor: duckdb.DuckDBPyConnection, sheet: Sheet) -> int:
+    """Things that are there on hosts of the inventory, and that nobody declares or owns.
+
+    Counted from what the join left: of what is declared or owned, all is there but what `found` says otherwise of.
+    """
+    lost = int(cursor.execute("SELECT count(*) FROM owned WHERE NOT confirmed").fetchall()[0][0])
+    if lost:
+        rows = cursor.execute(
+            f"SELECT count(*) FROM observed s SEMI JOIN {sheet.place} p ON p.host_id = s.host_id "
+            f"ANTI JOIN {sheet.want} w ON w.host_id = s.host_id AND w.res_id = s.res_id "
+            f"ANTI JOIN owned o ON o.host_id = s.host_id AND o.res_id = s.res_id WHERE s.status = {PRESENT}"
+        ).fetchall()
+        return int(rows[0][0])
+    sql = f"""
+        SELECT (SELECT count(*) FROM observed s SEMI JOIN {sheet.place} p ON p.host_id = s.host_id WHERE s.status = {PRESENT})
+            - (SELECT count(*) FROM {sheet.want})
+            + (SELECT count(*) FROM found WHERE spread IS NOT NULL AND status <> {PRESENT})
+            - (SELECT count(*) FROM found WHERE spread IS NULL AND status = {PRESENT})
+    """
+    return int(cursor.execute(sql).fetchall()[0][0])
 
 
 def hosts(db: Db) -> dict[str, HostPast]:
     """What is remembered of every host, by name."""
     return {
         name: HostPast(
-            seen_at=seconds(seen_at),
-            tried_at=seconds(tried_at),
+            seen_at=seen_at,
+            tried_at=tried_at,
             trouble=trouble,
             trouble_code=code,
-            trouble_since=seconds(since),
+            trouble_since=since,
             machine_id=machine_id,
         )
         for name, seen_at, tried_at, trouble, code, since, machine_id in db.rows(
-            "SELECT name, seen_at, tried_at, trouble, trouble_code, trouble_since, machine_id FROM host ORDER BY name"
+            "SELECT name, epoch_us(seen_at) / 1e6, epoch_us(tried_at) / 1e6, trouble, trouble_code, "
+            "epoch_us(trouble_since) / 1e6, machine_id FROM host ORDER BY name"
         )
     }

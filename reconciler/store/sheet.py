@@ -61,6 +61,7 @@ class Sheets:
         self._db = db
         self._names = names
         self._kept: list[tuple[int, Sheet]] = []
+        self._files: list[Sheet] = []
         self._made = 0
         self._opening = db.openings
 
@@ -70,6 +71,9 @@ class Sheets:
             if self._opening != self._db.openings:  # the memory that they were in went with the file
                 self._kept, self._opening = [], self._db.openings
             stamp = len(self._names.hosts) * 10**9 + len(self._names.refs)
+            for sheet in self._files:
+                if sheet.desired is desired:
+                    return sheet
             for kept in self._kept:
                 if kept[1].desired is desired and (kept[0] == stamp or not self._borrowed(kept[1])):
                     return kept[1]
@@ -82,6 +86,12 @@ class Sheets:
                     cursor.execute(f"DROP TABLE IF EXISTS {old.place}")
             del self._kept[KEPT:]
             return sheet
+
+    def put(self, sheet: Sheet) -> None:
+        """Keep a sheet whose tables are the file's own (kept.py)."""
+        with self._db.lock:
+            self._files.append(sheet)
+            del self._files[:-KEPT]
 
     def _borrowed(self, sheet: Sheet) -> bool:
         """Whether a number of the sheet was borrowed and is no longer right."""
@@ -96,17 +106,17 @@ class Sheets:
         hosts = _numbered(list(desired.hosts), self._names.hosts, lent(self._names.hosts))
         all_refs = [Ref(spread.manifest.kind, spread.manifest.name) for spread in desired.spreads]
         refs = _numbered(all_refs, self._names.refs, lent(self._names.refs))
-        columns, removals = _columns(desired, hosts, refs)
+        laid, removals = columns(desired, hosts, refs)
         places = {
             "host_id": numpy.fromiter(hosts.values(), dtype="int32", count=len(hosts)),
             "name": words(list(hosts)),
         }
         with troubles.told(self._db.path), self._db.cursor() as cursor:
-            cursor.register("columns", columns)
+            cursor.register("columns", laid)
             cursor.execute(f"CREATE TABLE {want} AS SELECT * FROM columns")
             cursor.register("places", places)
             cursor.execute(f"CREATE TABLE {place} AS SELECT * FROM places")
-        ids, counts = numpy.unique(columns["host_id"], return_counts=True)
+        ids, counts = numpy.unique(laid["host_id"], return_counts=True)
         return Sheet(
             desired=desired,
             want=want,
@@ -129,7 +139,7 @@ def _numbered(names: list[Any], known: Mapping[Any, int], free: int) -> dict[Any
     return numbers
 
 
-def _columns(
+def columns(
     desired: Desired, hosts: Mapping[str, int], refs: Mapping[Ref, int]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The columns of `want`, and the texts that its `removal` column counts."""
@@ -163,8 +173,8 @@ def _columns(
                 )
             )
     types = {"digest": "uint64", "aim": "uint64"}
-    columns = {
+    laid = {
         name: numpy.concatenate(arrays) if arrays else numpy.array([], dtype=types.get(name, "int32"))
         for name, arrays in parts.items()
     }
-    return columns, tuple(removals)
+    return laid, tuple(removals)

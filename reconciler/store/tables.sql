@@ -193,3 +193,32 @@ CREATE TABLE approval (
     who VARCHAR NOT NULL,               -- the user of the socket's peer
     approved_at TIMESTAMP NOT NULL      -- when
 );
+
+-- What the newest reading of the repository came to (kept.py): at most one row, worth nothing under another key.
+CREATE TABLE reading (
+    key VARCHAR NOT NULL,               -- digest of the files' paths and blobs, of trueup's own code, and of the fleet's key
+    document VARCHAR NOT NULL,          -- JSON: the policy, the manifests without their hosts, the warnings
+    read_at TIMESTAMP NOT NULL          -- when it was written down
+);
+
+-- The inventory of that reading, in the order of the hosts' names.
+CREATE TABLE reading_host (
+    host_id INTEGER NOT NULL,           -- host
+    document VARCHAR NOT NULL           -- JSON: the Host as core.model has it
+);
+
+-- What that reading wants: one row a resource.
+CREATE TABLE reading_want (
+    host_id INTEGER NOT NULL,           -- host
+    res_id INTEGER NOT NULL,            -- resource
+    digest UBIGINT NOT NULL,            -- of the spec
+    aim UBIGINT NOT NULL,               -- what observed.seen_as equals when nothing differs
+    spread INTEGER NOT NULL,            -- index of the manifest in reading.document
+    removal INTEGER NOT NULL            -- index of its onRemove in reading.document
+);
+
+-- Specs that differ from host to host, once each.
+CREATE TABLE reading_spec (
+    digest UBIGINT NOT NULL,            -- of the text
+    text VARCHAR NOT NULL               -- canonical JSON, sealed
+);

@@ -1,0 +1,37 @@
+"""Of what a reading follows: with an equal key it would come out the same, whenever and by whomever it is read."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from .. import __version__
+from ..ports import Files
+
+_ROOT = Path(__file__).parent.parent
+_READS = ("core", "manifests", "kinds", "secrets")
+"""The rooms whose code decides what a manifest means."""
+
+
+def key_of(files: Files, fleet: str) -> str:
+    """A digest of every file's path and content, of the code that reads them, and of `fleet`: whose key seals secrets
+    (FleetKey.fleet; empty where it isn't at hand). Raises Refused when the files can't be listed."""
+    made = hashlib.blake2b(f"{code()}\0{fleet}\0".encode(), digest_size=16)
+    for path, blob in files.paths().items():
+        made.update(f"{path}\0{blob}\0".encode("utf-8", "surrogatepass"))
+    return made.hexdigest()
+
+
+@cache
+def code() -> str:
+    """A digest of trueup's own code and schemas, as far as it reads manifests."""
+    made = hashlib.blake2b(__version__.encode(), digest_size=16)
+    for room in _READS:
+        for path in sorted((_ROOT / room).rglob("*")):
+            if path.suffix in (".py", ".yaml", ".txt", ".json"):
+                made.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return made.hexdigest()
+
+
+__all__ = ["code", "key_of"]

@@ -1,0 +1,215 @@
+"""What the newest reading of the repository came to, kept in the file: a plan of the same files only joins.
+
+Kept under a key of everything that it follows from, so it can't be stale: another key is another reading. What comes
+back is a `Desired` like any other whose hosts and templated meanings are fetched when somebody asks for them, and whose
+sheet is a table of the file already.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy
+
+from ..core.codec import decode, encode
+from ..core.model import Commit, Desired, Host, Manifest, Meaning, Policy, Ref, Source, Spread, canonical
+from ..core.problem import Problem
+from .db import Db, moment, number, text, words
+from .late import Late
+from .names import Names
+from .sheet import Sheet, columns
+
+WANT = "reading_want"
+
+
+class Hosts(Mapping[str, Host]):
+    """The inventory: its names at hand, each Host when it is asked for."""
+
+    def __init__(self, ids: Mapping[str, int], commit: Commit, load: Callable[[], Mapping[int, str]]) -> None:
+        self._ids = ids
+        self._commit = commit
+        self._texts: Mapping[int, str] = Late(load)
+        self._made: dict[str, Host] = {}
+
+    def __getitem__(self, name: str) -> Host:
+        made = self._made.get(name)
+        if made is None:
+            said = json.loads(self._texts[self._ids[name]])
+            source = Source(commit=self._commit.id, **said.pop("source"))
+            made = self._made[name] = Host(host_keys=tuple(said.pop("host_keys")), source=source, **said)
+        return made
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._ids
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+
+class Each(Mapping[str, Meaning]):
+    """What a templated manifest means on each of its hosts; equal ones are one object."""
+
+    def __init__(
+        self, hosts: Sequence[str], frame: Meaning, load: Callable[[], tuple[dict[str, int], dict[int, str]]]
+    ) -> None:
+        self._hosts = hosts
+        self._frame = frame
+        self._load = load
+        self._found: tuple[dict[str, int], dict[int, str]] | None = None
+        self._made: dict[int, Meaning] = {}
+
+    def __getitem__(self, host: str) -> Meaning:
+        if self._found is None:
+            self._found = self._load()
+        digests, texts = self._found
+        key = digests[host]
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = replace(self._frame, spec=json.loads(texts[key]), digest=text(key))
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._hosts)
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A reading as it was kept."""
+
+    desired: Desired
+    problems: tuple[Problem, ...]
+    sheet: Sheet
+
+
+def keep(db: Db, names: Names, key: str, desired: Desired, problems: Sequence[Problem], now: float) -> bool:
+    """Write a reading down in place of the one before; False when it is there already. One transaction. Raises Refused."""
+    if db.rows("SELECT key FROM reading") == [(key,)]:
+        return False
+    with db.writing() as con:
+        names.learn(con, desired.hosts, (_ref(spread) for spread in desired.spreads))
+        ids = {name: names.hosts[name] for name in desired.hosts}
+        refs = {ref: names.refs[ref] for ref in map(_ref, desired.spreads)}
+        want, removals = columns(desired, ids, refs)
+        specs = {
+            number(meaning.digest): canonical(dict(meaning.spec))
+            for spread in desired.spreads
+            for meaning in spread.each.values()
+        }
+        hosts = [_host_text(host) for host in desired.hosts.values()]
+        for table in ("reading", "reading_host", "reading_want", "reading_spec"):
+            con.execute(f"DELETE FROM {table}")
+        con.execute("INSERT INTO reading VALUES (?, ?, ?)", [key, _document(desired, problems, removals), moment(now)])
+        fresh: Mapping[str, Mapping[str, Any]] = {
+            "reading_host": {"host_id": numpy.array(list(ids.values()), dtype="int32"), "document": words(hosts)},
+            WANT: {name: want[name] for name in ("host_id", "res_id", "digest", "aim", "spread", "removal")},
+            "reading_spec": {"digest": numpy.array(list(specs), dtype="uint64"), "text": words(list(specs.values()))},
+        }
+        for table, rows in fresh.items():
+            con.register("fresh_rows", rows)
+            con.execute(f"INSERT INTO {table} SELECT * FROM fresh_rows")
+            con.unregister("fresh_rows")
+    return True
+
+
+def find(db: Db, names: Names, key: str, commit: Commit) -> Kept | None:
+    """The reading of `key`, said to be of `commit`; None when another one is kept, or none. Reads only. Raises Refused."""
+    found = db.rows("SELECT document FROM reading WHERE key = ?", [key])
+    if not found:
+        return None
+    said = json.loads(found[0][0])
+    ids = dict(
+        db.rows("SELECT h.name, h.host_id FROM reading_host r JOIN host h USING (host_id) ORDER BY encode(h.name)")
+    )
+    if len(ids) != said["count"] or list(ids) != sorted(ids):
+        return None  # a host was renamed in the file since: its names are those of another reading
+    every = tuple(ids)
+    chosen = [every if one is None else tuple(every[index] for index in one) for one in said["chosen"]]
+    spreads = tuple(_spread(db, names, commit, index, one, chosen) for index, one in enumerate(said["spreads"]))
+    policy: Policy = decode(Policy, said["policy"])
+    desired = Desired(
+        commit=commit,
+        policy=replace(policy, source=replace(policy.source, commit=commit.id)) if policy.source.path else policy,
+        hosts=Hosts(ids, commit, lambda: dict(db.rows("SELECT host_id, document FROM reading_host"))),
+        spreads=spreads,
+    )
+    sheet = Sheet(
+        desired=desired,
+        want=WANT,
+        place="(SELECT r.host_id, h.name FROM reading_host r JOIN host h USING (host_id))",
+        hosts=ids,
+        refs={ref: names.refs[ref] for ref in map(_ref, spreads)},
+        removals=tuple(said["removals"]),
+        counts=Late(lambda: dict(db.rows(f"SELECT host_id, count(*) FROM {WANT} GROUP BY host_id"))),
+    )
+    return Kept(desired=desired, problems=tuple(Problem(**one) for one in said["problems"]), sheet=sheet)
+
+
+def _ref(spread: Spread) -> Ref:
+    return Ref(spread.manifest.kind, spread.manifest.name)
+
+
+def _host_text(host: Host) -> str:
+    said: dict[str, Any] = encode(host)
+    del said["source"]["commit"]
+    return canonical(said)
+
+
+def _document(desired: Desired, problems: Sequence[Problem], removals: Sequence[str]) -> str:
+    place = {name: index for index, name in enumerate(desired.hosts)}
+    chosen: dict[tuple[str, ...], int] = {}
+    spreads = []
+    for spread in desired.spreads:
+        frame = spread.same or next(iter(spread.each.values()), None)
+        said: dict[str, Any] = encode(spread.manifest)
+        del said["source"]["commit"]
+        meaning = encode(frame) if frame is not None else None
+        if meaning is not None and spread.same is None:
+            meaning |= {"spec": {}, "digest": ""}
+        hosts = chosen.setdefault(spread.hosts, len(chosen))
+        spreads.append({"manifest": said, "hosts": hosts, "meaning": meaning, "same": spread.same is not None})
+    return json.dumps(
+        {
+            "policy": encode(desired.policy),
+            "count": len(place),
+            "chosen": [None if len(one) == len(place) else [place[name] for name in one] for one in chosen],
+            "spreads": spreads,
+            "removals": list(removals),
+            "problems": [encode(one) for one in problems],
+        }
+    )
+
+
+def _spread(
+    db: Db, names: Names, commit: Commit, index: int, said: Mapping[str, Any], chosen: Sequence[tuple[str, ...]]
+) -> Spread:
+    manifest: dict[str, Any] = said["manifest"]
+    source = Source(commit=commit.id, **manifest.pop("source"))
+    hosts = chosen[said["hosts"]]
+    frame = None if said["meaning"] is None else decode(Meaning, said["meaning"])
+
+    def load() -> tuple[dict[str, int], dict[int, str]]:
+        rows = db.rows(f"SELECT host_id, digest FROM {WANT} WHERE spread = ?", [index])
+        texts = db.rows(
+            f"SELECT s.digest, s.text FROM reading_spec s SEMI JOIN (SELECT digest FROM {WANT} WHERE spread = ?) w USING (digest)",
+            [index],
+        )
+        return {names.host(host_id): key for host_id, key in rows}, dict(texts)
+
+    return Spread(
+        manifest=Manifest(source=source, **manifest),
+        hosts=hosts,
+        same=frame if said["same"] else None,
+        each=Each(hosts, frame, load) if frame is not None and not said["same"] else {},
+    )
+
+
+__all__ = ["Kept", "find", "keep"]
