@@ -180,7 +180,11 @@ class _Run:
 
     def limit(self, visit: Visit) -> float:
         """Seconds that this visit may take: a change may install for long, who is only looked at answers soon."""
-        return self.settings.visit_limit if visit.changes else min(self.settings.look_limit, self.settings.visit_limit)
+        if visit.changes:
+            return self.settings.visit_limit
+        # Who has never shown a Python may have to be given one first.
+        given = start.LIMIT if visit.host.bootstrap and not self.batch.pythons.of(visit.host.name) else 0
+        return min(self.settings.look_limit + given, self.settings.visit_limit)
 
     # ---- hearing
 

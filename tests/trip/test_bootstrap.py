@@ -12,8 +12,8 @@ import pytest
 import lab
 from lab import LabHost, Spec
 from reconciler.core import visits
-from reconciler.core.model import Desired, Result
-from reconciler.trip import start
+from reconciler.core.model import Result, Visit
+from reconciler.trip import batch, start
 
 FILE = 'kind: File\nmetadata: {name: /etc/x.conf}\nspec: {hosts: all, content: "x\\n"}\n'
 
@@ -117,11 +117,28 @@ def test_where_nothing_is_to_be_changed_nothing_is_installed(fleet):
     first = fleet.lab[0].name
     fleet.extra = {host.name: {"bootstrap": True} for host in fleet.lab}
     fleet.extra[first] |= {"mode": "observe"}
-    desired: Desired = fleet.desired(FILE)
-    made = visits.visits(fleet.kinds, desired, tuple(desired.hosts), {}, {}, fleet.sealer.host_key)
-    assert {visit.host.name: visit.host.bootstrap for visit in made} == {
+    assert {visit.host.name: visit.host.bootstrap for visit in fleet_visits(fleet)} == {
         host.name: host.name != first for host in fleet.lab
     }
+
+
+@pytest.mark.hosts
+def test_only_a_host_that_has_never_shown_a_python_is_given_the_time(fleet):
+    one, two = (host.name for host in fleet.lab)
+    fleet.set(look_limit=33.0)
+    fleet.extra = {one: {"bootstrap": True}}
+    limits = {}
+    for known in (False, True):
+        running = batch._Run(fleet.trip.batch, fleet.folder, fleet_visits(fleet), print, print, lambda visit: {})
+        limits[known] = {visit.host.name: running.limit(visit) for visit in running.visits}
+        running.memory.close()
+        fleet.observe(FILE)
+    assert limits == {False: {one: 33.0 + start.LIMIT, two: 33.0}, True: {one: 33.0, two: 33.0}}
+
+
+def fleet_visits(fleet) -> tuple[Visit, ...]:
+    desired = fleet.desired(FILE)
+    return visits.visits(fleet.kinds, desired, tuple(desired.hosts), {}, {}, fleet.sealer.host_key)
 
 
 def test_the_line_is_one_line_and_right_by_the_shell() -> None:
