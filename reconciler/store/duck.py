@@ -183,7 +183,6 @@ class DuckStore:
                     observe_every=every,
                     paused=paused,
                     held=people.hold(self.db, self.names, desired, now),
-                    held=people.hold(self.db, self.names, desired, now),
                     running=self._being_changed(),
                     running_since=self._round_began,
                     running_limit=limit,
