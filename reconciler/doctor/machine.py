@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..core.problem import Refused
 from ..settings import Settings
 from ..tell.clean import plural
 from .finding import Finding, failed, ok, skipped, warning
@@ -101,6 +102,8 @@ def secret_files(settings: Settings) -> Finding:
         "gitSshKey": settings.git_ssh_key,
         "becomePasswordFile": settings.become_password_file,
         "gitTokenFile": settings.git_token_file,
+        "pageTokenFile": settings.page_token_file,
+        "tlsKey": settings.tls_key,
         "vaultPasswordFile": settings.vault_password_file,
         "ageIdentityFile": settings.age_identity_file,
         "fleetKeyFile": settings.fleet_key_file if settings.fleet_key_file.exists() else None,
@@ -274,7 +277,22 @@ def daemon(settings: Settings) -> Finding:
 
 
 def page(settings: Settings) -> Finding:
+    """Whether the page can be served as it is set up, and something answers there."""
+    from ..web import access, serve, tls
+
     host, _, port = settings.listen.rpartition(":")
+    if not serve.is_loopback(host.strip("[]")) and not access.may_leave_loopback(settings):
+        return failed(
+            "page",
+            f"{settings.listen} is reached by others, and the page asks nobody who he is: trueup serve refuses to start",
+            "listen: 127.0.0.1:8080, or pageTokenFile with tlsCertificate and tlsKey, or pageProxies (docs/page.md)",
+        )
+    try:
+        access.Access.of(settings)
+        tls.Files.of(settings)
+    except Refused as refused:
+        problem = refused.problems[0]
+        return failed("page", f"{problem.path} {problem.message}".strip(), problem.hint or "mend it in server.yaml")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=2):
             return ok("page", f"something answers on {settings.listen}")

@@ -136,6 +136,15 @@ def test_too_few_open_files(settings: Callable[..., Settings]) -> None:
     assert "open files" in wrong(machine.open_files(settings(forks=10_000_000)), Status.WARNING)
 
 
+def test_a_page_that_would_not_be_served(settings: Callable[..., Settings], tmp_path: Path) -> None:
+    finding = machine.page(settings(listen="0.0.0.0:8080"))
+    assert "asks nobody" in wrong(finding) and "pageTokenFile" in finding.fix
+    (tmp_path / "token").write_text("short")
+    (tmp_path / "token").chmod(0o600)
+    assert "openssl rand" in machine.page(settings(page_token_file=tmp_path / "token")).fix
+    assert "tlsCertificate" in wrong(machine.page(settings(tls_key=tmp_path / "key")))
+
+
 # ---------------------------------------------------------------- the repository
 
 
