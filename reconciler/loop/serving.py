@@ -33,6 +33,7 @@ from .health import Health
 from .log import Log
 from .standing import Standing, nothing_valid, standing
 from .systemd import Notify
+from .tidy import Tidy
 from .waiting import LIMIT, wait
 from .wake import Poller, RefWatch
 
@@ -62,6 +63,7 @@ class Server:
         self._unsettled = 0
         self._rounds = 0
         """Rounds that came to their end."""
+        self._tidy = Tidy(world)
         self._poller: Poller | None = None
         self._fetch_trouble = ""
         self.health = Health(
@@ -75,7 +77,9 @@ class Server:
 
     def _walk(self, reasons: Reasons) -> str:
         try:
-            return self._round(reasons)
+            came_of_it = self._round(reasons)
+            self._tidy.after_round()
+            return came_of_it
         finally:
             self._rounds += 1
 
