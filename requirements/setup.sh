@@ -53,6 +53,9 @@ if [ "$level" = test ]; then
     want nft nftables
     want debootstrap debootstrap
     want systemd-nspawn systemd-container
+    want systemd-analyze systemd
+    want man man-db
+    want openssl openssl
     want node nodejs
     want npm npm
     want chromium chromium

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ import pytest
 import simulated
 
 from reconciler.core.problem import Refused
+from reconciler.repo.hooks import make_bare
 from reconciler.settings import Settings
 from reconciler.web import serve, tls
 from reconciler.web.access import TRIES, WINDOW, Access, Attempts, Token, may_leave_loopback
@@ -264,3 +267,50 @@ def test_a_half_renewed_pair_is_said_and_left_until_it_fits(tmp_path: Path, capl
     watched.look()
     watched.close()
     assert "the certificate was renewed" in caplog.text
+
+
+# ---------------------------------------------------------------- the whole
+
+
+def test_serve_keeps_to_its_settings(tmp_path: Path, token_file: Path) -> None:
+    """Beyond loopback only with TLS and a token, both from server.yaml; the token is in no argument and no variable."""
+    certificate(tmp_path, "page")
+    config = tmp_path / "server.yaml"
+    run = [sys.executable, "-c", "from reconciler.cli import main; main()", "serve", "--repo", str(make_bare(tmp_path / "r.git", environ={}))]  # fmt: skip
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TRUEUP_")}
+    env |= {
+        "TRUEUP_CONFIG": str(config),
+        "TRUEUP_STATE_DIR": str(tmp_path / "s"),
+        "TRUEUP_RUN_DIR": str(tmp_path / "r"),
+    }
+    config.write_text(f"listen: 0.0.0.0:0\npageTokenFile: {token_file}\n")
+    refused = subprocess.run(run, env=env, capture_output=True, text=True, timeout=120)
+    assert (
+        refused.returncode == 1
+        and "error[listen-not-loopback]" in refused.stderr
+        and "tlsCertificate" in refused.stderr
+    )
+    config.write_text(
+        f"listen: 0.0.0.0:0\npageTokenFile: {token_file}\ntlsCertificate: {tmp_path}/cert.pem\ntlsKey: {tmp_path}/key.pem\n"
+    )
+    with subprocess.Popen(
+        run, env=env, stdout=subprocess.PIPE, stderr=(tmp_path / "log").open("w"), text=True
+    ) as daemon:
+        try:
+            assert daemon.stdout is not None
+            lines = [daemon.stdout.readline() for _ in range(2)]
+            assert "page    https://0.0.0.0:" in lines[1], (tmp_path / "log").read_text()
+            url = lines[1].split()[1].replace("0.0.0.0", "127.0.0.1")
+            with httpx.Client(
+                verify=ssl.create_default_context(cafile=str(tmp_path / "cert.pem")), timeout=60
+            ) as client:
+                assert client.get(url + "metrics").status_code == 401
+                assert client.get(url, headers={"authorization": "Bearer wrong-wrong-wrong-wrong"}).status_code == 401
+                answer = client.get(url + "metrics", headers={"authorization": f"Bearer {TOKEN}"})
+                assert answer.status_code == 200 and "trueup_build_info" in answer.text
+            shown = Path(f"/proc/{daemon.pid}/cmdline").read_bytes() + Path(f"/proc/{daemon.pid}/environ").read_bytes()
+            assert TOKEN.encode() not in shown
+        finally:
+            daemon.terminate()
+    log = (tmp_path / "log").read_text()
+    assert "a wrong token, 1 of 10" in log and TOKEN not in log and "wrong-wrong" not in log
