@@ -49,6 +49,7 @@ SET_UP: Mapping[str, Code] = {
     "cannot-open": _error("A secret or a file of a change can't be had here.", "trueup sync reads the commit again."),
     "daemon-running": _error("Another daemon serves this state.", "End it first, or use another TRUEUP_STATE_DIR."),
     "daemon-stopping": _error("The daemon is being stopped.", "Its next start goes on with the roll-out."),
+    "bundle": _error("What trueup doctor collects can't be written there.", "The message says why; name another file."),
     "need-root": _error("This changes the machine: only root may.", "Use sudo."),
     "service-place": _error("This trueup lies where a service may not run it from.", "Install it below /opt or /usr."),
     "service-step": _error("A step of installing the service failed.", "The message says which, and why."),
