@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from reconciler.core.model import Absent, Origin, Present, Result
-from reconciler.trip import ssh
+from reconciler.trip import ssh, wire
 
 pytestmark = pytest.mark.hosts
 
@@ -137,3 +138,22 @@ def test_closing_leaves_no_connection_and_no_folder(fleet):
     assert len(list(folder.iterdir())) == len(fleet.lab)
     fleet.trip.close()
     assert not folder.exists()
+
+
+def test_what_nothing_was_read_of_is_left_alone(fleet):
+    text = 'kind: File\nmetadata: {name: /etc/unread.conf}\nspec: {hosts: all, content: "x\\n"}\n'
+    fleet.observe(text)
+    made = tuple(replace(visit, looks=()) for visit in fleet.visits(text))
+    reports = []
+    fleet.trip.go(made, reports.append, lambda host, words: None)
+    for report in reports:
+        (outcome,) = report.outcomes
+        assert outcome.result is Result.STALE and "nothing was read" in outcome.message
+        assert not fleet.lab[report.host].exists("/etc/unread.conf")
+    assert len(reports) == len(fleet.lab)
+
+
+def test_an_answer_that_is_too_big_is_not_even_read(fleet, monkeypatch):
+    monkeypatch.setattr(wire, "MOST_SAID", 200)
+    for report in fleet.observe(PEOPLE).values():
+        assert report.trouble.code == "bad-answer" and "too big" in report.trouble.why
