@@ -74,10 +74,13 @@ def install(repo: str = "", *, start: bool = True) -> Iterator[Step]:
     for pattern in FROM_WHEEL:
         for place in sorted((Path(sys.prefix) / "share").glob(pattern)):
             yield _link(SHARED / place.relative_to(Path(sys.prefix) / "share"), place)
-    yield Step(says="systemctl daemon-reload", act=lambda: _systemctl("daemon-reload"))
+    if not _booted():
+        yield Step(says="systemd doesn't run here: the unit counts from the next boot on")
+        return
+    yield Step(says="systemctl daemon-reload", act=lambda: _run("systemctl", "daemon-reload"))
     if starts:
-        yield Step(says="systemctl enable trueup", act=lambda: _systemctl("enable", "--quiet", "trueup"))
-        yield Step(says="systemctl restart trueup", act=lambda: _systemctl("restart", "trueup"))
+        yield Step(says="systemctl enable trueup", act=lambda: _run("systemctl", "enable", "--quiet", "trueup"))
+        yield Step(says="systemctl restart trueup", act=lambda: _run("systemctl", "restart", "trueup"))
 
 
 def next_steps() -> tuple[str, ...]:
@@ -238,11 +241,12 @@ def uninstall() -> Iterator[Step]:
     """Ends the service and takes its unit and links away. What holds data stays: settings, keys, state, the user."""
     _unit_is_ours()
     if UNIT.exists():
-        yield Step(
-            says="systemctl disable --now trueup", act=lambda: _systemctl("disable", "--quiet", "--now", "trueup")
-        )
+        if _booted():
+            ends = ("systemctl", "disable", "--quiet", "--now", "trueup")
+            yield Step(says="systemctl disable --now trueup", act=lambda: _run(*ends))
         yield Step(says=f"remove {UNIT}", act=UNIT.unlink)
-        yield Step(says="systemctl daemon-reload", act=lambda: _systemctl("daemon-reload"))
+        if _booted():
+            yield Step(says="systemctl daemon-reload", act=lambda: _run("systemctl", "daemon-reload"))
     else:
         yield Step(says=f"there is no {UNIT}")
     for place in (COMMAND, *(found for pattern in FROM_WHEEL for found in sorted(SHARED.glob(pattern)))):
@@ -285,13 +289,9 @@ def status() -> tuple[bool, tuple[str, ...]]:
 # ---------------------------------------------------------------- programs
 
 
-def _systemctl(*words: str) -> None:
-    if not Path("/run/systemd/system").is_dir():
-        # sd_booted(3): an image that is being built, where the unit starts with the first boot.
-        if words[0] == "enable":
-            _run("systemctl", *words)
-        return
-    _run("systemctl", *words)
+def _booted() -> bool:
+    """Whether systemd runs this machine (sd_booted(3)); it doesn't in an image that is being built."""
+    return Path("/run/systemd/system").is_dir()
 
 
 def _said(*argv: str) -> str:

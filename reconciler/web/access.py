@@ -167,7 +167,9 @@ class Access:
             if len(said) == 1 and said[0]:
                 return None
         if self.token is None:
-            LOG.warning("refused %s: no proxy of pageProxies, or without %s", client, self.header)
+            # Told a few times a minute: somebody who asks without end must not fill the log.
+            if self.attempts.failed(client) < TRIES:
+                LOG.warning("refused %s: no proxy of pageProxies, or without %s", client, self.header)
             return Denied(status=403, says="This page is read through its proxy, which asks who you are.")
         if "token=" in query:
             return Denied(
