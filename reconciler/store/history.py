@@ -28,13 +28,15 @@ def history(
     """Events, newest first; `after` is `next` of the answer before.
 
     `what` is `change` (trueup's own, with action, reason, result), `seen` (a reading that was not as wanted, or could not
-    be read: by hand, by another tool) or `trouble` (a host that didn't answer, with the span of it).
+    be read: by hand, by another tool), `done` (what a visit did to the host itself, without a plan: the installation of
+    Python) or `trouble` (a host that didn't answer, with the span of it).
     """
     where, values = _where(host, kind, name)
     begin, number = _place(after)
     values |= {"before": begin, "limit": limit + 1, "number": number}
     events = _changes(db, kinds, where, values)
     events += _seen(db, kinds, where, values)
+    events += _done(db, where, values)
     if host and not (kind or name):
         events += _troubles(db, values)
     events.sort(key=lambda event: (event["_at"], event["_number"]), reverse=True)
@@ -161,6 +163,34 @@ def moved(kinds: Kinds, kind: str, before: Mapping[str, Json], after: Mapping[st
         }
         for path in sorted({*before, *after})
         if before.get(path) != after.get(path)
+    ]
+
+
+def _done(db: Db, where: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
+    rows = db.rows(
+        f"""
+        SELECT o.ended_at, h.name, r.kind, r.name, o.op, o.result, o.message, o.seconds
+        FROM outcome o JOIN resource r USING (res_id) JOIN host h USING (host_id)
+        WHERE r.kind = 'Host' AND {where} AND (o.ended_at < $before OR (o.ended_at = $before AND $number > 0))
+        ORDER BY o.ended_at DESC, h.name LIMIT $limit
+        """,
+        values,
+    )
+    return [
+        {
+            "_at": seconds(ended),
+            "_number": 0,
+            "at": rfc3339(ended),
+            "what": "done",
+            "host": host,
+            "kind": kind,
+            "name": name,
+            "why": op,
+            "result": result,
+            "message": message or "",
+            "seconds": took,
+        }
+        for ended, host, kind, name, op, result, message, took in rows
     ]
 
 

@@ -61,6 +61,9 @@ def _words(event: Event, manner: Manner, with_host: bool) -> str:
             if event["seen"] == "absent":
                 return f"{what}  is gone, by hand"
             return f"{what}  {names}  by hand"
+        case "done":
+            result = event["result"]
+            return f"{host}{clean(event['why'])}  {manner.symbol(RESULTS.get(result, ''))} {result}"
         case _:
             until = moment(event.get("until"))
             end = f" until {until.astimezone().strftime('%Y-%m-%d %H:%M:%S')}" if until is not None else ", still so"

@@ -293,6 +293,15 @@ def test_drift_is_in_the_history_with_its_fields_and_an_edit_is_not_drift(store:
     ]
 
 
+def test_what_a_visit_did_to_the_host_itself_is_in_its_history(store: DuckStore) -> None:
+    given = Outcome(key=Key("web-1", "Host", "web-1"), result=Result.OK, op="install python3 (bootstrap)", changed=True)
+    store.took(report("web-1", {HALL: Present({"colour": "red"})}, at=NOW, outcomes=(given,)), FLEET, NOW)
+    store.flush()
+    (event,) = history(store.db, KINDS, host="web-1")["events"]
+    assert (event["what"], event["why"], event["result"]) == ("done", "install python3 (bootstrap)", "ok")
+    assert history(store.db, KINDS, host="web-1", kind="Lamp")["events"] == []
+
+
 def test_pages_of_history_lose_nothing(store: DuckStore) -> None:
     for number in range(7):
         round_id = store.open_round(plan_of(KEY), NOW + number)

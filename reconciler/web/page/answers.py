@@ -127,7 +127,7 @@ SCHEMAS: dict[str, Schema] = {
             "fields": list_of(ref("Field")),
         },
         at=moment(),
-        what={"enum": ["change", "seen", "trouble"]},
+        what={"enum": ["change", "seen", "done", "trouble"]},
         host=text(),
         kind=text(),
         name=text(),
