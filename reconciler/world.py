@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import manifests
 from .core import select, visits, wave
@@ -16,11 +16,14 @@ from .core.model import Desired, HostPast, Json, Pause, Plan, Report, Trouble, V
 from .core.plan import PlanInput
 from .core.plan import plan as make_plan
 from .core.problem import Problem, Refused
-from .manifests import Reading, selector
+from .manifests import selector
 from .manifests.kinds import load_kinds
 from .ports import Files, Repo, Store, Tell, Trip
 from .secrets import FleetKey, Sealed, Sealer, Sources
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .manifests import Reading
 
 READ_COMMITS = 4
 """Commits whose manifests are kept read: the tip, the held one, and two that somebody asks about."""
@@ -64,6 +67,8 @@ class World:
         self._parsed: dict[str, Any] = {}
         """What manifests/ keeps of the reading before: of one commit, so that it can't grow."""
         self._read: dict[str, tuple[Files, Reading, Sealed]] = {}
+        self._written: Desired | None = None
+        """The reading that was written down last."""
 
     @classmethod
     def open(cls, settings: Settings, tell: Tell | None = None, *, read_only: bool = False) -> World:
@@ -224,9 +229,13 @@ class World:
             self.trip.go(self.visits(desired, told, plan), lambda report: self.keep(desired, report), self.progress)
 
     def _keep_reading(self, desired: Desired) -> None:
-        for files, reading, _ in self._read.values():
-            # What a secret outside the repository is may be another thing tomorrow: such a reading is made anew each time.
-            if reading.desired is desired and not reading.uses:
+        """Once a reading: where a command gives secrets its key is never the same twice, and nobody will find it."""
+        if desired is self._written:
+            return
+        self._written = desired
+        for files, reading, _ in list(self._read.values()):
+            # Without its secrets' values a reading is only as good as this process knows them.
+            if reading.desired is desired and not reading.unchecked:
                 key = manifests.key_of(files, self.sealer.lasting())
                 self.store.keep_reading(key, desired, reading.problems, self.now())
 

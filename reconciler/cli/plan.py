@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from enum import Enum
 from pathlib import Path
@@ -56,6 +57,8 @@ def plan(
     from ..tell.clean import plural
     from ..tell.plan_view import not_checked, only
 
+    # A plan of a large fleet is millions of objects without a circle among them: looking for circles takes as long as it.
+    gc.disable()
     settings = load()
     made = planned(settings, repo, rev, base, observed, whole=format is Format.playbook)
     if made.problems:

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import manifests
-from reconciler.core.model import Desired, Owned, Present, Reading, Report
-from reconciler.core.model import Key, Origin
+from reconciler.core.model import Desired, Key, Origin, Owned, Present, Reading, Report
 from reconciler.manifests import load_kinds
 from reconciler.repo import best_files
-from reconciler.secrets import FleetKey, Sealer
+from reconciler.secrets import FleetKey, Sealer, Sources
+from reconciler.settings import load
 from reconciler.store import DuckStore
 from reconciler.store.db import moment
 
@@ -126,6 +126,7 @@ class Fleet:
         self._commit("The fleet")
         self.kinds = load_kinds()
         self.key = FleetKey.ensure(self.state / "fleet.key")
+        self.sealer = Sealer(self.key, sources=Sources(settings=load(self.env, self.folder / "server.yaml")))
         self.read_seconds = self._fill(history)
 
     # ---- the repository
@@ -169,14 +170,14 @@ class Fleet:
     def _fill(self, history: bool) -> float:
         files = best_files(self.repo, "HEAD")
         began = time.monotonic()
-        reading = manifests.read(files, self.kinds, Sealer(self.key).reading(files).seal)
+        reading = manifests.read(files, self.kinds, self.sealer.reading(files).seal)
         seconds = time.monotonic() - began
         assert reading.desired is not None, reading.problems
         store = DuckStore(self.database, self.kinds)
         store.belongs_to(self.key.fleet)
         now = time.time()
         store.holding(files.commit, files.commit.tree, reading.problems, now)
-        store.keep_reading(manifests.key_of(files, self.key.fleet), reading.desired, reading.problems, now)
+        store.keep_reading(manifests.key_of(files, self.sealer.lasting()), reading.desired, reading.problems, now)
         with store.db.writing() as con:
             con.execute("SET preserve_insertion_order = false")
             texts = {
