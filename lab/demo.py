@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 from . import Lab, LabError, sweep, up
 from .fleet import PROJECT, Fleet, free_port
@@ -91,6 +92,9 @@ def _run(hosts: Lab, folder: Path, begin: float, leave: bool) -> None:
         shutil.copytree(PROJECT / "example-repo", fleet.clone, dirs_exist_ok=True)
         for host in hosts:
             write_host(fleet.clone / f"hosts/{host.name}.yaml", host.address, host.host_keys)
+        fleet.trueup("secrets", "identity")
+        fleet.trueup("secrets", "encrypt", "backup-key", "--repo", str(fleet.clone), input=token_hex(16))
+        more("its one secret, a backup's key, is encrypted for this controller: trueup secrets encrypt backup-key")
         commit = fleet.commit("The fleet as it should be")
         _show(fleet, "git", "push", "origin", "main")
 

@@ -126,6 +126,8 @@ class Watch(threading.Thread):
             for one in Path("/proc").glob("[0-9]*"):
                 for name in ("cmdline", "environ"):
                     try:
+                        if name == "environ" and _is_a_copy(one):
+                            continue
                         data = (one / name).read_bytes()
                     except OSError:
                         continue
@@ -140,6 +142,11 @@ class Watch(threading.Thread):
                     self.found |= {(0, hit) for hit in HUNTER.files(self.folder / top)}
                 except OSError:
                     continue  # it went away while it was read
+
+
+def _is_a_copy(process: Path) -> bool:
+    """Whether it was forked and runs no program of its own yet (PF_FORKNOEXEC, proc(5)): it still is its parent's image."""
+    return bool(int((process / "stat").read_bytes().rpartition(b")")[2].split()[6]) & 0x40)
 
 
 def _called(process: Path) -> str:

@@ -143,7 +143,7 @@ def test_a_commit_names_no_file(name: str, tmp_path: Path, put: Callable[..., Pa
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        ("import sys; sys.stderr.write('%s'); sys.exit(3)" % VALUE, "status 3"),
+        (f"import sys; sys.stderr.write('{VALUE}'); sys.exit(3)", "status 3"),
         ("while True: print('x' * 9999)", "more than 1,048,576 bytes"),
     ],
 )
