@@ -68,7 +68,7 @@ def _settings() -> str:
             f"./{SCHEMAS}/{schema.FLEET}.json": "trueup.yaml",
             f"./{SCHEMAS}/all.json": ["*.yaml", "!trueup.yaml", "!.github/**"],
         },
-        "yaml.customTags": [],
+        "yaml.customTags": ["!vault scalar"],
         "[yaml]": {"editor.insertSpaces": True, "editor.tabSize": 2},
     }
     return json.dumps(said, indent=2) + "\n"
