@@ -330,8 +330,8 @@ def arguments(page: Page, request: Request) -> dict[str, str]:
 
 
 def is_missing(refused: Refused) -> bool:
-    """Whether what was asked for is not there: the codes of door/ for a name that nobody knows."""
-    return any(problem.code.startswith("unknown-") for problem in refused.problems)
+    """Whether what was asked for is not there: the codes for a name that nobody knows, and a filter that picks nobody."""
+    return any(problem.code.startswith("unknown-") or problem.code == "no-host" for problem in refused.problems)
 
 
 def status_of(refused: Refused) -> int:
