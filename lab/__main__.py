@@ -3,7 +3,8 @@
 up [N]       start N hosts (3) that stay until `down`, or with --hold until Ctrl-C
 status       what is up
 shell NAME   a root shell inside a host, without ssh (or a command: shell NAME -- COMMAND ...)
-down         take away what `up` started, and what dead processes left (--all: running tests' hosts too)
+down [LAB]   take away what `up` started (or only the labs named), and what dead processes left (--all: running
+             tests' hosts too)
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     start.add_argument("--held-by", type=int, default=0, help=argparse.SUPPRESS)
     commands.add_parser("status", help="what is up")
     stop = commands.add_parser("down", help="take hosts away")
+    stop.add_argument("labs", nargs="*", metavar="LAB", help="ids, as `up` and `status` say them; none: all")
     stop.add_argument("--all", action="store_true", help="also labs that a running process holds")
     shell = commands.add_parser("shell", help="a root shell inside a host")
     shell.add_argument("--lab", default="", help="the lab's id, where several have a host of that name (TRUEUP_LAB)")
@@ -51,11 +53,19 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         if arguments.command == "up":
-            return _hold(arguments) if arguments.hold or arguments.held_by else _up(arguments)
-        return {"status": _status, "down": _down, "shell": _shell}[arguments.command](arguments)
+            run = _hold if arguments.hold or arguments.held_by else _up
+        else:
+            run = {"status": _status, "down": _down, "shell": _shell}[arguments.command]
+        code = run(arguments)
+        sys.stdout.flush()
+        return code
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # The reader (head) has gone: what it read is what it wanted. Nothing is left to flush at the end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
 
@@ -109,7 +119,7 @@ def _up(arguments: argparse.Namespace) -> int:
     if not name:
         return holder.wait(timeout=60) or 1
     _tell_book(name, labs()[name])
-    print(f"down:  {sys.executable} -m lab down")
+    print(f"down:  {sys.executable} -m lab down {name}")
     return 0
 
 
@@ -137,7 +147,12 @@ def _status(arguments: argparse.Namespace) -> int:
 def _down(arguments: argparse.Namespace) -> int:
     need("ip")
     gone = []
-    for name, book in labs().items():
+    there = labs()
+    if unknown := [name for name in arguments.labs if name not in there]:
+        raise LabError(f"no lab is called {unknown[0]}; there are: {', '.join(there) or 'none'}")
+    for name, book in there.items():
+        if arguments.labs and name not in arguments.labs:
+            continue
         owner: Any = book.get("owner")
         folder = Path("/run/trueup-lab") / name
         if owner and keeper.alive(owner) and ((folder / "detached").exists() or arguments.all):

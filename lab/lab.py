@@ -84,9 +84,15 @@ def up(hosts: int | Sequence[Spec] = 3, *, names: Sequence[str] = (), hide: Sequ
 
     folder = _claim()
     watch, hold = os.pipe()
-    guard = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(HERE / "keeper.py"), str(folder)], stdin=watch, start_new_session=True
-    )
+    # It outlives whoever called: holding their output open would keep a pipe's reader waiting for as long.
+    with (folder / "keeper.log").open("wb") as log:
+        guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(HERE / "keeper.py"), str(folder)],
+            stdin=watch,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     os.close(watch)
     lab: Lab | None = None
     try:

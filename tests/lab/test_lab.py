@@ -200,6 +200,29 @@ def test_nothing_is_left_however_the_owner_dies(number: signal.Signals) -> None:
     assert gone(name) == []
 
 
+def test_by_hand_a_lab_keeps_no_pipe_open_and_a_reader_that_left_is_no_error() -> None:
+    def typed(*words: str) -> subprocess.CompletedProcess[str]:
+        # Both outputs are pipes, read to their end: one that a host's process held would never end.
+        argv = [sys.executable, "-m", "lab", *words]
+        return subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT, timeout=60)
+
+    up = typed("up", "1", "--name", "by-hand")
+    name = up.stdout.split()[1].rstrip(",")
+    try:
+        assert up.returncode == 0, up.stderr
+        read, write = os.pipe()
+        os.close(read)
+        argv = [sys.executable, "-m", "lab", "status"]
+        left = subprocess.run(argv, stdout=write, stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT, timeout=60)
+        os.close(write)
+        assert (left.returncode, left.stderr) == (0, "")
+        assert "no lab is called nothing" in typed("down", "nothing").stderr
+    finally:
+        down = typed("down", name)
+    assert f"removed lab {name}" in down.stdout
+    assert gone(name) == []
+
+
 def test_without_root_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(LabError, match="run it with sudo"), lab.up(1):
