@@ -23,8 +23,8 @@ def resources(
     """The resources of `host`, worst first; counts of all of them in the same answer."""
     host_id = view.sheet.hosts[host]
     rows = view.db.rows(
-        f"SELECT one.host_id, one.res_id, one.what FROM ({view.resources('w.host_id = $host')}) one",
-        {**view.values, "host": host_id},
+        f"SELECT one.host_id, one.res_id, one.what FROM ({view.resources(only=[host_id])}) one",
+        view.values,
     )
     found = dict.fromkeys((verdict.value for verdict in Verdict), 0)
     for _, _, what in rows:

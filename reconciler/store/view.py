@@ -81,6 +81,7 @@ class View:
         self.sheet = sheet
         self._eyes = bodies.Eyes(kinds)
         self._alike = self._looked_through()
+        self._count: tuple[int, list[tuple[Any, ...]]] | None = None
 
     # ---- what the filter alone can't tell
 
@@ -118,10 +119,10 @@ class View:
 
     # ---- rows: one a resource
 
-    def resources(self, where: str = "true") -> str:
+    def resources(self, where: str = "true", only: Sequence[int] | None = None) -> str:
         """SQL of one row a resource of a host in the inventory: host_id, res_id, what, spread (NULL: left Git), status,
         state, why, valid_from, failed_at, failed_why, tries, until, origin, applied_at, applied_commit. `where` may
-        use w.host_id and w.res_id. Parameters: $commit, $kept (kinds whose things are released by default)."""
+        use w.host_id and w.res_id; `only` these hosts are read at all. Parameters: $commit, $kept (kinds whose things are released by default)."""
         sheet = self.sheet
         alike = (
             f"EXISTS (SELECT 1 FROM {self._alike} x WHERE x.res_id = w.res_id AND x.state = s.state AND x.aim = w.aim)"
@@ -129,6 +130,9 @@ class View:
         # Without a row in it the EXISTS would still cost a join of everything.
         if not self.db.rows(f"SELECT count(*) FROM {self._alike}")[0][0]:
             alike = "false"
+        # Said of every table by itself: a join would read all of them for a handful of hosts.
+        among = "" if only is None else f"WHERE host_id IN ({', '.join(str(int(one)) for one in only) or 'NULL'})"
+        want, observed, owned = (f"(SELECT * FROM {table} {among})" for table in (sheet.want, "observed", "owned"))
         return f"""
             SELECT w.host_id, w.res_id,
                 CASE WHEN s.status IS NOT NULL AND s.status <> {UNKNOWN} AND (s.seen_as = w.aim OR {alike}) THEN {RIGHT}
@@ -137,9 +141,9 @@ class View:
                      WHEN o.digest = w.digest THEN {DRIFTED} ELSE {PENDING} END AS what,
                 w.spread, s.status, s.state, s.why, s.valid_from, b.failed_at, b.why AS failed_why, b.tries, b.until,
                 o.origin, o.applied_at, o.commit_id AS applied_commit
-            FROM {sheet.want} w
-            LEFT JOIN observed s ON s.host_id = w.host_id AND s.res_id = w.res_id
-            LEFT JOIN owned o ON o.host_id = w.host_id AND o.res_id = w.res_id AND o.confirmed
+            FROM {want} w
+            LEFT JOIN {observed} s ON s.host_id = w.host_id AND s.res_id = w.res_id
+            LEFT JOIN {owned} o ON o.host_id = w.host_id AND o.res_id = w.res_id AND o.confirmed
             LEFT JOIN backoff b ON b.host_id = w.host_id AND b.res_id = w.res_id AND b.digest = w.digest
                 AND b.commit_id = $commit
             WHERE {where}
@@ -147,11 +151,11 @@ class View:
             SELECT w.host_id, w.res_id, CASE WHEN b.host_id IS NOT NULL THEN {FAILED} ELSE {PENDING} END, NULL,
                 s.status, s.state, s.why, s.valid_from, b.failed_at, b.why, b.tries, b.until,
                 w.origin, w.applied_at, w.commit_id
-            FROM owned w
+            FROM {owned} w
             JOIN {sheet.place} p ON p.host_id = w.host_id
             JOIN resource r ON r.res_id = w.res_id
-            JOIN observed s ON s.host_id = w.host_id AND s.res_id = w.res_id AND s.status = {PRESENT}
-            ANTI JOIN {sheet.want} d ON d.host_id = w.host_id AND d.res_id = w.res_id
+            JOIN {observed} s ON s.host_id = w.host_id AND s.res_id = w.res_id AND s.status = {PRESENT}
+            ANTI JOIN {want} d ON d.host_id = w.host_id AND d.res_id = w.res_id
             LEFT JOIN backoff b ON b.host_id = w.host_id AND b.res_id = w.res_id AND b.digest = 0 AND b.commit_id = $commit
             WHERE w.confirmed AND w.on_remove <> '{diff.RELEASE}'
                 AND NOT (w.on_remove = '' AND (w.origin = 'found' OR list_contains($kept, r.kind))) AND {where}
@@ -194,7 +198,7 @@ class View:
         """
         found = {}
         desired = self.sheet.desired
-        for row in self.db.rows(sql, self.values):
+        for row in self._counted(sql):
             host_id, host, failed, unsure, drifted, pending, *times, seen_at, trouble, code, since, commit = row
             view = HostView(
                 now=asked.now,
@@ -223,6 +227,13 @@ class View:
             found[host] = (host_id, view, tuple(times), commit)
         return found
 
+    def _counted(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of the counting query, which only a write can change: time alone is judged anew without it."""
+        generation = self.db.generation
+        if self._count is None or self._count[0] != generation:
+            self._count = (generation, self.db.rows(sql, self.values))
+        return self._count[1]
+
     def explain(self, stand: Stand, rows: Sequence[HostRow]) -> list[HostRow]:
         """`rows` with the whole of their `why`: which resource, which fields. For the rows of one page."""
         wanted = {row.host_id for row in rows if row.verdict is not Verdict.CONVERGED}
@@ -246,9 +257,9 @@ class View:
         """host_id → what → words for the first such resource, and how many more there are."""
         ids = sorted(host_ids)
         rows = self.db.rows(
-            f"SELECT host_id, what, arg_min(res_id, res_id), count(*) FROM ({self.resources('list_contains($ids, w.host_id)')}) "
+            f"SELECT host_id, what, arg_min(res_id, res_id), count(*) FROM ({self.resources(only=ids)}) "
             f"WHERE what <> {RIGHT} GROUP BY host_id, what",
-            {**self.values, "ids": ids},
+            self.values,
         )
         pairs = {(host_id, res_id): (what, count) for host_id, what, res_id, count in rows}
         found: dict[int, dict[int, str]] = {}
@@ -282,12 +293,13 @@ class View:
             "host_id": numpy.array([host for host, _ in pairs], dtype="int32"),
             "res_id": numpy.array([ref for _, ref in pairs], dtype="int32"),
         }
-        where = "list_contains($hosts, w.host_id) AND list_contains($refs, w.res_id)"
-        values = {**self.values, "hosts": sorted({h for h, _ in pairs}), "refs": sorted({r for _, r in pairs})}
+        where = "list_contains($refs, w.res_id)"
+        values = {**self.values, "refs": sorted({r for _, r in pairs})}
+        hosts = sorted({h for h, _ in pairs})
         with troubles.told(self.db.path), self.db.cursor() as cursor:
             cursor.register("asked", asked)
             cursor.execute(
-                f"SELECT one.*, r.kind, r.name FROM ({self.resources(where)}) one "
+                f"SELECT one.*, r.kind, r.name FROM ({self.resources(where, hosts)}) one "
                 "SEMI JOIN asked a ON a.host_id = one.host_id AND a.res_id = one.res_id "
                 "LEFT JOIN resource r ON r.res_id = one.res_id",
                 values,
