@@ -100,7 +100,8 @@ def plan(given: PlanInput) -> Plan:
                 pass
     decided, waiting_for = _loading(given, decided, left, never)
     left.extend(waiting_for)
-    dealt = wave.waves(given.desired.policy, decided, len(given.desired.hosts), given.matches)
+    reached = held[1] if held else ()
+    dealt = wave.waves(given.desired.policy, decided, len(given.desired.hosts), given.matches, reached)
     changes = _arranged(given.kinds, decided, dealt)
     counted = guard.Counted(by_kind=given.owned_by_kind, by_host=given.owned_by_host)
     made = Plan(

@@ -15,18 +15,27 @@ def shuffled(hosts: Collection[str]) -> list[str]:
 
 
 def waves(
-    policy: Policy, changes: Sequence[Change], fleet_size: int, matches: Mapping[str, Collection[str]]
+    policy: Policy,
+    changes: Sequence[Change],
+    fleet_size: int,
+    matches: Mapping[str, Collection[str]],
+    reached: Collection[str] = (),
 ) -> tuple[tuple[str, ...], ...]:
     """The hosts of each wave, sorted by name inside; waves that would be empty are left out.
 
     A rule takes the hosts that its selector matches (`matches`: selector → host names); when none of the plan's hosts
     do, its percentage of the plan's hosts, at least one. The last rule takes all that are left.
+
+    `reached` are the hosts that a wave which failed got to (`hold`): they have the commit already. So a retry there and
+    a little drift elsewhere are one wave, and no drift waits for a retry's gate.
     """
     hosts = {change.key.host for change in changes}
     if not hosts:
         return ()
-    only_drift = all(change.reason is Reason.DRIFTED for change in changes)
-    if only_drift and len(hosts) <= max(1, fleet_size * policy.heal_without_waves_percent / 100):
+    new = [change for change in changes if change.key.host not in reached]
+    only_drift = all(change.reason is Reason.DRIFTED for change in new)
+    drifted = {change.key.host for change in new}
+    if only_drift and len(drifted) <= max(1, fleet_size * policy.heal_without_waves_percent / 100):
         return (tuple(sorted(hosts)),)
     left = shuffled(hosts)
     found: list[tuple[str, ...]] = []

@@ -70,7 +70,8 @@ def test_when_the_canary_succeeds_at_its_retry_the_roll_out_goes_on_by_waves(fai
 def test_drift_is_healed_meanwhile(failed: Bench) -> None:
     failed.trip.world[Key("web-1", "File", "/etc/issue")] = Absent()
     walk(failed, 601)
-    walk(failed)  # the canary's retry came first, and failed
+    assert [name for name, changes in failed.trip.visits if changes][-2:] == ["db-1", "web-1"]
+    assert failed.store.rounds[-1][1] == "wave 1 failed", "the canary's retry failed in this very round"
     assert isinstance(failed.trip.world[Key("web-1", "File", "/etc/issue")], Present)
     assert failed.motd_on("web-1") == "hello"
 
