@@ -53,6 +53,11 @@ class Warm:
             self._at = self._ends.enter_context(run.folder(self.settings))
         return self._at
 
+    @property
+    def pid(self) -> int:
+        """The process; 0 while there is none."""
+        return self._alive.process.pid if self._alive is not None else 0
+
     def ready(self, env: Mapping[str, str]) -> str:
         """The folder that goes first on the PATH of a run with the variables `env` (less those of the run alone), in
         which the process waits or is about to; empty when there can be none."""

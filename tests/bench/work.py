@@ -56,8 +56,8 @@ def wanted(count: int) -> list[tuple[str, str, State]]:
 class Bench:
     """Fresh hosts, and the files by which contenders reach them."""
 
-    def __init__(self, folder: Path, hosts: Lab, count: int) -> None:
-        self.folder, self.hosts, self.count = folder, hosts, count
+    def __init__(self, folder: Path, hosts: Lab, work: list[tuple[str, str, State]]) -> None:
+        self.folder, self.hosts, self.work = folder, hosts, work
         self.kinds: Kinds = load_kinds()
         self.known = folder / "known"
         self.known.write_text("".join(f"{h.address} {key}\n" for h in hosts for key in h.host_keys))
@@ -79,7 +79,7 @@ class Bench:
         self.trip = AnsibleTrip(self.kinds, settings, NoSecrets())
         inventory = [Host(name=h.name, address=h.address, host_keys=h.host_keys) for h in hosts]
         self.looks = [Visit(host=host, looks=self._looks(host), fleet="bench") for host in inventory]
-        self.firsts = [self._first(visit) for visit in self.looks]
+        self.firsts = self.making(work)
 
     # ---- trueup
 
@@ -93,13 +93,16 @@ class Bench:
                 key=Key(host.name, kind, name),
                 request=self.kinds[kind].look(name, self.kinds[kind].normal(name, spec), ctx),
             )
-            for kind, name, spec in wanted(self.count)
+            for kind, name, spec in self.work
         )
 
-    def _first(self, visit: Visit) -> Visit:
-        """The visit with everything to be made."""
+    def making(self, work: list[tuple[str, str, State]]) -> list[Visit]:
+        """Visits that make `work`, a part of all of it."""
+        return [self._first(visit, work) for visit in self.looks]
+
+    def _first(self, visit: Visit, work: list[tuple[str, str, State]]) -> Visit:
         changes = []
-        for kind, name, given in wanted(self.count):
+        for kind, name, given in work:
             spec = self.kinds[kind].normal(name, given)
             want = Meaning(spec=spec, digest=digest(spec))
             changes.append(
@@ -126,7 +129,7 @@ class Bench:
         self.go(self.looks)
         self.trip.batch.bundler.bundle(
             frozenset(op.module for ops in self.firsts[0].ops.values() for op in ops),
-            frozenset(kind for kind, _, _ in wanted(self.count)),
+            frozenset(kind for kind, _, _ in self.work),
             self.trip.batch.pythons.of(self.looks[0].host.name),
         )
         self.trip.hang_up()
@@ -148,7 +151,7 @@ class Bench:
     def script(self) -> str:
         """The work as a shell script: what no tool can be much faster than."""
         lines = ["set -e"]
-        for kind, name, spec in wanted(self.count):
+        for kind, name, spec in self.work:
             if kind == "User":
                 home = f"/home/{name}"
                 lines += [
@@ -183,7 +186,7 @@ class Bench:
     def playbook(self) -> Path:
         """The work as somebody writes it for Ansible: one task a resource, and two more for a key."""
         tasks: list[dict[str, object]] = []
-        for kind, name, spec in wanted(self.count):
+        for kind, name, spec in self.work:
             if kind == "User":
                 home = f"/home/{name}"
                 tasks += [
@@ -208,7 +211,7 @@ class Bench:
     def deploy(self) -> tuple[Path, Path]:
         """The work for pyinfra: its inventory and its deploy."""
         lines = ["from io import StringIO", "from pyinfra.operations import files, server"]
-        for kind, name, spec in wanted(self.count):
+        for kind, name, spec in self.work:
             if kind == "User":
                 words = f"uid={spec['uid']}, shell={spec['shell']!r}, home='/home/{name}', create_home=True"
                 lines.append(f"server.user(user={name!r}, {words}, public_keys={list(spec['sshKeys'])!r})")
@@ -232,7 +235,7 @@ class Bench:
     def verify(self) -> None:
         """Read every host: all resources are there, with what is in them."""
         lines = ["set -e"]
-        for kind, name, spec in wanted(self.count):
+        for kind, name, spec in self.work:
             if kind == "User":
                 keys = f"/home/{name}/.ssh/authorized_keys"
                 lines.append(f"[ \"$(id -u {name}) $(stat -c '%U %a' {keys})\" = '{spec['uid']} {name} 600' ]")
@@ -253,10 +256,10 @@ def cron_line(spec: State) -> str:
 
 
 @contextmanager
-def bench(hosts: int, resources: int) -> Iterator[Bench]:
+def bench(hosts: int, work: list[tuple[str, str, State]]) -> Iterator[Bench]:
     """Fresh hosts, gone after it."""
     with tempfile.TemporaryDirectory(prefix="tub-") as name, lab.up(hosts) as up:
-        made = Bench(Path(name), up, resources)
+        made = Bench(Path(name), up, work)
         try:
             yield made
         finally:

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Iterator
 
 from ..table import Row, seconds
-from ..work import FORKS, Bench, bench, peer
+from ..work import FORKS, Bench, bench, peer, wanted
 
 HOSTS, RESOURCES = 20, 50
 CORE = "ansible-core==2.19.14"
@@ -48,11 +48,11 @@ def rows() -> Iterator[Row]:
         for _ in range(runs):
             ours = []
             for _ in range(1 if runs > 1 else 3):
-                with bench(HOSTS, RESOURCES) as fresh:
+                with bench(HOSTS, wanted(RESOURCES)) as fresh:
                     fresh.ready()
                     ours.append(seconds(fresh.apply))
                     fresh.verify()
-            with bench(HOSTS, RESOURCES) as fresh:
+            with bench(HOSTS, wanted(RESOURCES)) as fresh:
                 theirs = seconds(lambda fresh=fresh: work(fresh))  # type: ignore[misc]
                 fresh.verify()
             ratios.append(theirs / statistics.median(ours))

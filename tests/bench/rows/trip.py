@@ -3,11 +3,19 @@ same hosts in the same minute, and against a shell script of the same work over 
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from ..table import Row, seconds
-from ..work import KEX, bench
+from lab import Fleet
+from reconciler import line, settings
+from reconciler.core.model import State
+from reconciler.world import World
+
+from ..table import Row, interleaved, seconds
+from ..work import KEX, bench, wanted
 
 HOSTS, RESOURCES, RUNS = 20, 50, 3
 
@@ -15,14 +23,14 @@ HOSTS, RESOURCES, RUNS = 20, 50, 3
 def rows() -> Iterator[Row]:
     applied, against, scripted = [], [], []
     for _ in range(RUNS):
-        with bench(HOSTS, RESOURCES) as fresh:
+        with bench(HOSTS, wanted(RESOURCES)) as fresh:
             fresh.ready()
             pinged = seconds(fresh.ping)
             took = seconds(fresh.apply)
             fresh.verify()
             applied.append(took / pinged)
             against.append(took)
-        with bench(HOSTS, RESOURCES) as fresh:
+        with bench(HOSTS, wanted(RESOURCES)) as fresh:
             scripted.append(seconds(fresh.parallel_ssh))
             fresh.verify()
     yield Row.at_most(
@@ -34,3 +42,42 @@ def rows() -> Iterator[Row]:
         "first apply, against the physical limit", statistics.median(against) / statistics.median(scripted), 2.2,
         "× script", "the same applies; a shell script of the same work, `ssh host sh` of 20 hosts at once, on fresh hosts in turn",
     )  # fmt: skip
+    yield nothing_to_do()
+
+
+def nothing_to_do() -> Row:
+    """Through the whole line: Git, every host looked at, the store, the plan."""
+    with TemporaryDirectory(prefix="tub-") as name, bench(HOSTS, wanted(RESOURCES)) as fresh:
+        fleet = Fleet(
+            hosts=fresh.hosts, folder=Path(name), key=fresh.hosts[0].key, settings={"TRUEUP_KEX": KEX, "TRUEUP_FORKS": "20"}
+        )  # fmt: skip
+        fleet.make()
+        fleet.inventory()
+        fleet.write("work.yaml", "\n---\n".join(document(*one) for one in fresh.work))
+        fleet.land()
+        world = World.open(settings.load(fleet.variables()))
+        try:
+            names = [host.name for host in fresh.hosts]
+            line.reconcile(world, names)
+            fresh.verify()
+
+            def nothing() -> None:
+                seen = line.reconcile(world, names)
+                assert seen.plan is not None and not seen.plan.changes, seen
+
+            nothing()
+            fresh.ping()
+            pinged, took = interleaved((fresh.ping, nothing), RUNS)
+        finally:
+            world.close()
+    return Row.at_most(
+        "a round that finds nothing to do, 20 hosts × 50", took / pinged, 0.6, "× ping",
+        f"median of {RUNS} in turn with ping, both over open connections: one walk of the line in a process that goes on "
+        "(the commit read, every host looked at, readings written down, the plan made anew and found empty)",
+    )  # fmt: skip
+
+
+def document(kind: str, name: str, spec: State) -> str:
+    return json.dumps(
+        {"apiVersion": "trueup.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": {"hosts": "all", **spec}}
+    )
