@@ -7,6 +7,7 @@ more than a command itself. No logic lives here.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import pkgutil
@@ -75,7 +76,31 @@ def _app(only: str | None) -> Any:
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point. Every way out is one of exits.py; no traceback unless TRUEUP_DEBUG is set."""
     args = list(sys.argv[1:] if argv is None else argv)
-    sys.exit(_run(args, _asked_for(args)))
+    code = _run(args, _asked_for(args))
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _reader_gone()
+    except OSError as error:
+        code = _cannot_write(error)
+    sys.exit(code)
+
+
+def _reader_gone() -> None:
+    """The reader of our output has gone (a pager, head): not an error of ours, and nothing to say at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _cannot_write(error: OSError) -> int:
+    """What was to be written has no room, on the state's disk or where the output goes; gives the exit code."""
+    _reader_gone()
+    where = f" ({error.filename})" if error.filename else ""
+    print(f"error[no-space]: {error.strerror}{where}", file=sys.stderr)
+    print(
+        "  next: free space where the output goes and under stateDir; trueup doctor says how much there is",
+        file=sys.stderr,
+    )
+    return exits.ERROR
 
 
 def _asked_for(args: Sequence[str]) -> str | None:
@@ -114,11 +139,15 @@ def _run(args: list[str], only: str | None) -> int:
                 print(f"  next: {problem.hint}", file=sys.stderr)
         typed_wrongly = refused.problems and all(problem.code in ASKER_ERRS for problem in refused.problems)
         return exits.USAGE if typed_wrongly else exits.ERROR
-    except BrokenPipeError:
-        # The reader of our output has gone (a pager, head): not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as ended:
+        # Typer's own way out when the reader has gone is a silent 1, which would read as an error.
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        _reader_gone()
         return exits.OK
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _cannot_write(error)
         if os.environ.get("TRUEUP_DEBUG"):
             raise
         print(f"error[bug]: {type(error).__name__}: {error}", file=sys.stderr)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,3 +83,16 @@ def test_what_is_not_there_is_an_error_and_what_cannot_be_read_is_a_usage_error(
     assert said(capsys, "explain", "Usr")[0] == 1
     assert said(capsys, "explain", "User.shel")[0] == 1
     assert said(capsys, "explain", "--nonsense")[0] == 64
+
+
+def test_a_reader_that_left_is_no_error_and_a_full_disk_is_not_called_a_fault_of_trueup() -> None:
+    trueup = [sys.executable, "-c", "from reconciler.cli import main; main()", "explain", "User"]
+    read, write = os.pipe()
+    os.close(read)
+    left = subprocess.run(trueup, stdout=write, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    os.close(write)
+    assert (left.returncode, left.stderr) == (0, "")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(trueup, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error[no-space]: No space left on device\n  next: ")
