@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from ..table import Row, seconds
 from ..work import FORKS, Bench, bench, peer, wanted
@@ -53,7 +54,7 @@ def rows() -> Iterator[Row]:
                     ours.append(seconds(fresh.apply))
                     fresh.verify()
             with bench(HOSTS, wanted(RESOURCES)) as fresh:
-                theirs = seconds(lambda fresh=fresh: work(fresh))  # type: ignore[misc]
+                theirs = seconds(partial(work, fresh))
                 fresh.verify()
             ratios.append(theirs / statistics.median(ours))
         yield Row.at_least(

@@ -78,6 +78,5 @@ def nothing_to_do() -> Row:
 
 
 def document(kind: str, name: str, spec: State) -> str:
-    return json.dumps(
-        {"apiVersion": "trueup.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": {"hosts": "all", **spec}}
-    )
+    body = json.dumps({"hosts": "all", **spec})
+    return f"apiVersion: trueup.dev/v1\nkind: {kind}\nmetadata: {json.dumps({'name': name})}\nspec: {body}"
