@@ -224,7 +224,7 @@ def until(condition: Callable[[], bool], what: str, limit: float = 90) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("strategy", ["batch", "plain"])
+@pytest.mark.parametrize("strategy", ["batch"])
 def test_no_trace_of_any_secret(
     strategy: str, make_fleet: Callable[..., Fleet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
