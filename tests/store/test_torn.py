@@ -250,3 +250,20 @@ def test_killed_in_the_middle_of_a_write_of_any_kind(tmp_path: Path, limit: int)
     assert len({row[0] for row in now}) <= 1, "a transaction is whole or not there"
     store.close()
     assert os.stat(path).st_mode & 0o777 == 0o600
+
+
+@pytest.mark.hosts
+def test_a_read_only_disk_is_told_and_the_file_left(killed: tuple[Path, list[int]], tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)], check=True)
+    try:
+        at = laid(disk / "state", killed[0].read_bytes(), mend.log_of(killed[0]).read_bytes())
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with pytest.raises(Refused) as refused:
+            DuckStore(at, KINDS)
+        assert refused.value.problems[0].code == "state-read-only"
+        subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+        assert seen(at) == HOSTS
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
