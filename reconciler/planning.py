@@ -153,6 +153,15 @@ def plan_of(settings: Settings, kinds: Kinds, desired: Desired, observed: Path |
         return from_observed(kinds, desired, text, observed)
     from . import door
 
+    if settings.database.exists() and not door.running(settings):
+        # The same that the door would do, without a fleet's desired state as JSON in between.
+        from .store import DuckStore
+
+        store = DuckStore(settings.database, kinds)
+        try:
+            return plan_from(store, kinds, desired, time.time())
+        finally:
+            store.close()
     answer = door.ask(settings, "plan", {"desired": encode(desired)})
     return decode(Plan, answer["plan"])  # type: ignore[no-any-return]
 

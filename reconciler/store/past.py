@@ -59,11 +59,31 @@ _COLUMNS = """
     o.origin, o.digest, o.spec, o.commit_id, o.on_remove, o.path, o.line
 """
 
+# Per host, sums of hashes over its rows, worked out at each plan: where they are equal, so are the rows (64 bits, as
+# core.model.digest). The join of every row, and the memory that it takes, is only for the other hosts. What is
+# unmanaged was seen through nobody's eyes (0), so it makes no host another one.
+_UNEQUAL = f"""
+    CREATE TEMP TABLE unequal AS
+    WITH w AS (
+        SELECT host_id, sum(hash(res_id, digest, removal)) AS kept, sum(hash(res_id, aim)) AS seen FROM {{want}} GROUP BY host_id
+    ), o AS (
+        SELECT host_id, sum(hash(res_id, digest, (list_position($removals, on_remove) - 1)::INTEGER)) AS kept
+        FROM owned WHERE confirmed GROUP BY host_id
+    ), s AS (
+        SELECT host_id, sum(hash(res_id, seen_as)) AS seen
+        FROM observed WHERE status = {PRESENT} AND seen_as <> 0 GROUP BY host_id
+    )
+    SELECT coalesce(w.host_id, o.host_id) AS host_id
+    FROM w FULL JOIN o ON o.host_id = w.host_id LEFT JOIN s ON s.host_id = coalesce(w.host_id, o.host_id)
+    WHERE w.kept IS DISTINCT FROM o.kept OR w.seen IS DISTINCT FROM s.seen
+"""
+
 _JOIN = """
-    FROM {want} w
-    FULL JOIN (SELECT host_id, res_id, digest, on_remove FROM owned WHERE confirmed) o
+    FROM (SELECT * FROM {want} SEMI JOIN unequal USING (host_id)) w
+    FULL JOIN (SELECT host_id, res_id, digest, on_remove FROM owned SEMI JOIN unequal USING (host_id) WHERE confirmed) o
         ON o.host_id = w.host_id AND o.res_id = w.res_id
-    LEFT JOIN observed s ON s.host_id = coalesce(w.host_id, o.host_id) AND s.res_id = coalesce(w.res_id, o.res_id)
+    LEFT JOIN (SELECT host_id, res_id, status, seen_as FROM observed SEMI JOIN unequal USING (host_id)) s
+        ON s.host_id = coalesce(w.host_id, o.host_id) AND s.res_id = coalesce(w.res_id, o.res_id)
 """
 
 _DIFFERS = f"""
@@ -112,8 +132,10 @@ def _found(db: Db, sheet: Sheet) -> tuple[list[tuple[Any, ...]], int]:
     with troubles.told(db.path), db.cursor() as cursor:
         cursor.execute("BEGIN")
         # A list of no text can't be typed by itself; no row is then declared, and no row asks for it.
+        removals = {"removals": list(sheet.removals) or [""]}
+        cursor.execute(_UNEQUAL.format(want=sheet.want), removals)
         join = f"{_PAIRS} {_JOIN.format(want=sheet.want)} {_DIFFERS}"
-        pairs = cursor.execute(join, {"removals": list(sheet.removals) or [""]}).fetchnumpy()
+        pairs = cursor.execute(join, removals).fetchnumpy()
         cursor.register("pairs", {name: _plain(column) for name, column in pairs.items()})
         cursor.execute(
             f"CREATE TEMP TABLE found AS SELECT p.* REPLACE (nullif(spread, -1) AS spread) FROM pairs p SEMI JOIN {sheet.place} q USING (host_id)"
