@@ -76,6 +76,7 @@ class World:
         from .repo import Credentials, GitRepo
         from .store import DuckStore
         from .trip import AnsibleTrip
+        from .trip.ssh import begin_pins
 
         kinds = load_kinds()
         repo = None
@@ -88,7 +89,10 @@ class World:
             )
         key = FleetKey.read(settings.fleet_key_file) if read_only else FleetKey.ensure(settings.fleet_key_file)
         sealer = Sealer(key, repo.blob if repo is not None else None, Sources(settings=settings))
+        first = not settings.database.exists()
         store = DuckStore(settings.database, kinds)
+        if first:
+            begin_pins(settings)
         if key is not None:
             store.belongs_to(key.fleet)
         trip = AnsibleTrip(kinds, settings, sealer)
@@ -103,7 +107,7 @@ class World:
                 Problem(
                     code="no-repo",
                     message="no repository is configured",
-                    hint="give --repo PATH, TRUEUP_REPO, or `repo:` in server.yaml",
+                    hint="write `repo: PATH` in /etc/trueup/server.yaml, or give it for once: TRUEUP_REPO=PATH trueup …",
                 )
             )
         return self._repo
@@ -202,7 +206,13 @@ class World:
             self.store.past_of_hosts(),
             self.sealer.host_key,
             plan,
+            self.store.untold(sorted(self.may_note(desired, hosts))),
         )
+
+    def may_note(self, desired: Desired, hosts: Collection[str]) -> Collection[str]:
+        """Of these hosts, those whose own file may be written: not where mode observe holds, nor while they are paused."""
+        paused = paused_hosts(desired, self.store.pauses(self.now()))
+        return {host for host in hosts if visits.enforced(desired, host) and host not in paused}
 
     def may_run(self, desired: Desired, hosts: Sequence[str]) -> tuple[str, ...]:
         """Of a wave's hosts, those that mode enforce lets us change and that answered at the last visit."""
@@ -216,17 +226,16 @@ class World:
         return visits.wave_failed(wave.max_failed(desired.policy, number, of), hosts, reports)
 
     def record(self, desired: Desired, plan: Plan) -> None:
-        """Write down what became owned or free without an op, and what was read, so that a plan of it need not read it again."""
+        """Write down what became owned or free without an op, and what was read, so that a plan of it need not read it
+        again. The hosts are told at their next visit (`untold`)."""
         self._keep_reading(desired)
-        keys = [key for key in plan.adopt if visits.enforced(desired, key.host)]
-        gone = [key for key in plan.release if visits.enforced(desired, key.host)]
-        if keys or gone:
-            hosts = sorted({key.host for key in keys})
-            self.store.own(visits.adoptions(desired, keys, self.store.owned_on(hosts)), gone, self.now())
-        # A host that goes on saying that trueup made what was let go of would have it deleted when somebody makes it anew.
-        behind = {key.host for key in gone}.difference(*plan.waves)
-        if told := self.may_run(desired, sorted(behind)):
-            self.trip.go(self.visits(desired, told, plan), lambda report: self.keep(desired, report), self.progress)
+        if not (plan.adopt or plan.release):
+            return
+        noted = self.may_note(desired, {key.host for key in (*plan.adopt, *plan.release)})
+        keys = [key for key in plan.adopt if key.host in noted]
+        gone = [key for key in plan.release if key.host in noted]
+        owned = self.store.owned_on(sorted({key.host for key in keys}))
+        self.store.own(visits.adoptions(desired, keys, owned), gone, self.now())
 
     def _keep_reading(self, desired: Desired) -> None:
         """Once a reading: where a command gives secrets its key is never the same twice, and nobody will find it."""

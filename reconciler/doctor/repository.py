@@ -15,6 +15,12 @@ from .finding import Finding, failed, ok, skipped, warning
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
+    if not settings.repo and settings.socket.exists():
+        yield skipped(
+            "repo",
+            "the daemon has its own (serve --repo), and nobody told doctor: doctor --repo PATH, or repo: PATH in server.yaml",
+        )
+        return
     if not settings.repo:
         yield failed(
             "repo",

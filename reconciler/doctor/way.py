@@ -63,7 +63,10 @@ def _resolves(address: str) -> Finding:
             f"{address}: {error.strerror or error}",
             "give the Host an address, or its name to DNS or /etc/hosts",
         )
-    return ok("resolves", f"{address} is {', '.join(sorted(found))}")
+    return ok(
+        "resolves",
+        f"{address} is an address" if found == {address} else f"{address} is {', '.join(sorted(found))}",
+    )
 
 
 def _port(settings: Settings, host: Host, address: str) -> Finding:

@@ -34,7 +34,7 @@ ASKED: Mapping[str, Code] = {
 }
 
 SET_UP: Mapping[str, Code] = {
-    "no-repo": _error("No repository is configured.", "--repo PATH, TRUEUP_REPO, or `repo:` in server.yaml."),
+    "no-repo": _error("No repository is configured.", "`repo: PATH` in server.yaml, or TRUEUP_REPO=PATH."),
     "no-commit": _error("The branch has no commit yet.", "Push the first one."),
     "repo-foreign-hook": _error("A hook that is not trueup's stands there.", "Move it away, then trueup init --bare."),
     "repo-group": _error("The group that shall push can't be set.", "Make the group first, or run as root."),

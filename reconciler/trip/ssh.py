@@ -123,9 +123,14 @@ def strict_run(settings: Settings, known: Iterable[bool]) -> bool:
         return False
     if any(known):
         return True
+    begin_pins(settings)
+    return False
+
+
+def begin_pins(settings: Settings) -> None:
+    """Make the file of pins, empty, where there is none: a new state begins with it, so that later its loss is seen."""
     settings.known_hosts.parent.mkdir(parents=True, exist_ok=True)
     settings.known_hosts.touch(mode=0o600)
-    return False
 
 
 def unpin(known_hosts: Path, name: str) -> int:

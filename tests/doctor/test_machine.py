@@ -15,6 +15,7 @@ from reconciler.doctor import Finding, Status, machine, machine_findings, reposi
 from reconciler.loop.serving import only_one
 from reconciler.repo.hooks import make_bare
 from reconciler.settings import Settings
+from reconciler.world import World
 
 
 @pytest.fixture
@@ -80,6 +81,14 @@ def test_pins_that_are_gone_while_there_is_a_state(settings: Callable[..., Setti
     assert machine.known_hosts(settings()).status is Status.OK
     (tmp_path / "state").mkdir()
     (tmp_path / "state/state.duckdb").touch()
+    assert "is gone" in wrong(machine.known_hosts(settings()), Status.WARNING)
+
+
+def test_a_state_that_looked_at_no_host_yet_has_lost_no_pins(settings: Callable[..., Settings]) -> None:
+    World.open(settings()).close()
+    assert settings().database.exists()
+    assert machine.known_hosts(settings()).status is Status.OK
+    settings().known_hosts.unlink()
     assert "is gone" in wrong(machine.known_hosts(settings()), Status.WARNING)
 
 
@@ -154,6 +163,11 @@ def by_name(settings: Settings) -> dict[str, Finding]:
 
 def test_no_repository_a_wrong_one_and_one_of_another_user(settings: Callable[..., Settings], tmp_path: Path) -> None:
     assert "no repository" in wrong(by_name(settings())["repo"])
+    (tmp_path / "run").mkdir()
+    settings().socket.touch()
+    told = by_name(settings())["repo"]
+    assert told.status is Status.SKIPPED and "the daemon has its own" in told.says
+    settings().socket.unlink()
     wrong(by_name(settings(repo=str(tmp_path / "nowhere")))["repo"])
     place = make_bare(tmp_path / "fleet.git", environ={})
     for folder in [place, *place.rglob("*")]:
