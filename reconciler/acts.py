@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from . import line
+from .clock import rfc3339
 from .core.codec import decode, encode
 from .core.model import Approval, Desired, GuardHit, HostPast, Json, Left, Pause, Plan
 from .core.problem import Problem, Refused
 from .manifests import selector
-from .tell.plan_json import hold_json, rfc3339
+from .standing import Standing, silent, standing
 from .world import World
 
 Args: TypeAlias = Mapping[str, Json]
@@ -60,29 +61,24 @@ def apply(world: World, args: Args) -> dict[str, Json]:
             accept(world, args)
         before = line.reconcile(world)
         after = line.look(world, before.commit.id)
-    return {"format": 1, "commit": before.commit.id, **_outcome(before.plan, after.plan)}
+        stands = standing(world.repo.tip(), world.store.held(), after, world.now())
+    assert before.plan is not None and after.plan is not None, "reconcile gives valid commits only"
+    return {"format": 1, "commit": before.commit.id, **_outcome(before.plan, after.plan, stands)}
 
 
-def _outcome(before: Plan | None, after: Plan | None) -> dict[str, Json]:
-    assert before is not None and after is not None, "reconcile gives valid commits only"
-    if after.stopped:
-        word = "stopped"
-    elif not after.changes and not after.never_seen and not after.left:
-        word = "converged" if before.changes else "nothing"
-    elif any(left.kind_of in ("backoff", "refused", "held") for left in after.left):
-        word = "failed"
-    elif after.changes:
-        word = "running"
-    else:
-        word = "unknown" if after.unknown_hosts else "converged"
+def _outcome(before: Plan, after: Plan, stands: Standing) -> dict[str, Json]:
+    """`outcome` is the word that `trueup wait` would end with; `nothing` where it is converged and was so before."""
+    nothing = stands.outcome == "converged" and not (before.changes or after.left)
     return {
-        "outcome": word,
+        "outcome": "nothing" if nothing else stands.outcome,
         "plan": after.id,
+        "hosts": stands.hosts,
+        "converged": stands.converged,
         "changed": len(before.changes) - len(after.changes),
         "pending": len(after.changes),
         "left": [{**left.key.json(), "why": left.why, "left": left.kind_of} for left in _worst_first(after)[:100]],
-        "hold": hold_json(after),
-        "unreachable": dict(after.unreachable),
+        "hold": stands.hold,
+        "unreachable": silent(after),
         "guards": [{"rule": hit.rule, "message": hit.message} for hit in after.stopped],
     }
 
@@ -169,7 +165,7 @@ def pause(world: World, args: Args) -> dict[str, Json]:
     hosts = selector.hosts(text, _newest(world).hosts)
     world.store.pause(made, world.now())
     world.tell.say("paused", selector=text, until=until)
-    return {"format": 1, "selector": text, "why": why, "until": rfc3339(until), "hosts": list(hosts)}
+    return {"format": 1, "selector": text, "why": why, "until": rfc3339(until, whole=True), "hosts": list(hosts)}
 
 
 def resume(world: World, args: Args) -> dict[str, Json]:

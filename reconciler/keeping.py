@@ -15,11 +15,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from .clock import rfc3339
 from .core.kind import Code
 from .core.model import Json
 from .core.problem import Problem, Refused
 from .settings import Settings
-from .tell.plan_json import rfc3339
 
 if TYPE_CHECKING:
     from .ports import Tell
@@ -93,7 +93,7 @@ def backup(world: World, args: Mapping[str, Json]) -> dict[str, Json]:
             "path": str(made),
             "size": made.stat().st_size,
             "rows": sum(rows.values()),
-            "at": rfc3339(now),
+            "at": rfc3339(now, whole=True),
         }
     except OSError as error:
         raise refused(

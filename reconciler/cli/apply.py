@@ -8,8 +8,6 @@ import typer
 
 from . import exits
 
-CODES = {"converged": exits.OK, "nothing": exits.OK, "stopped": exits.STOPPED, "running": exits.CHANGES}
-
 
 def apply(
     plan: Annotated[
@@ -25,6 +23,9 @@ def apply(
     A running daemon does it, and is followed; without one it is done here. An acceptance is bound to the plan, its
     commit and what was shown; it can't wave another plan through.
 
+    Exits 0 when every host is as the commit says, 1 when something failed, can't be read, or a host doesn't answer,
+    2 when changes are still to be made, 3 when a guard or the fleet's mode stops them.
+
     Examples:
 
       trueup apply
@@ -35,14 +36,13 @@ def apply(
     from ..settings import load
     from ..tell import round_text
     from ..tell.progress import progress
+    from .wait import CODES, follow
 
     settings = load()
     if accept and not plan:
         raise typer.BadParameter("--accept needs the id of the plan that was shown")
     asked = {"plan": plan, "accept": list(accept or ())}
     if door.running(settings):
-        from .wait import follow
-
         if accept:
             door.ask(settings, "accept", asked)
         begun = door.ask(settings, "sync")
@@ -53,4 +53,4 @@ def apply(
     finally:
         told.close()
     print(round_text.applied(answer), end="")
-    return CODES.get(answer["outcome"], exits.ERROR)
+    return exits.OK if answer["outcome"] == "nothing" else CODES.get(answer["outcome"], exits.ERROR)

@@ -43,6 +43,8 @@ def plan(
 ) -> int:
     """Show what would change on the hosts, and why. Changes nothing and asks no host.
 
+    Exits 2 when there are changes, those that wait (for a retry, a wave that failed, a pause) among them.
+
     Examples:
 
       trueup plan
@@ -94,5 +96,5 @@ def plan(
         paged(plan_text.painted(told, manner(color)), no_pager)
     if shown.stopped:
         return exits.STOPPED
-    waiting = shown.changes or (shown.never_seen and observed is None)
+    waiting = shown.changes or shown.waiting or (shown.never_seen and observed is None)
     return exits.CHANGES if waiting and not exit_zero else exits.OK

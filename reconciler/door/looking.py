@@ -123,7 +123,7 @@ def known_resource(world: World, view: View, host: str, args: Args) -> None:
 
 
 def commit_json(commit: Commit) -> dict[str, Json]:
-    from ..store.db import rfc3339
+    from ..clock import rfc3339
 
     return {
         "id": commit.id,
@@ -138,8 +138,9 @@ def commit_json(commit: Commit) -> dict[str, Json]:
 
 def status(world: World, args: Args) -> dict[str, Json]:
     """The fleet at a glance: what is held, counts by verdict, the worst hosts, how old what we know is."""
+    from ..clock import rfc3339
     from ..store import commits, hosts
-    from ..store.db import rfc3339
+    from ..tell import hold
 
     if text(args, "host"):
         return host(world, args)
@@ -154,6 +155,7 @@ def status(world: World, args: Args) -> dict[str, Json]:
         "tip": _tip(world, desired),
         "counts": hosts.counts([]),
         "total": 0,
+        "hold": None,
         "hosts": [],
         "more": 0,
         "last": commits.last_round(store.db),
@@ -172,6 +174,9 @@ def status(world: World, args: Args) -> dict[str, Json]:
         "mode": desired.policy.mode,
         "counts": hosts.counts(rows),
         "total": len(rows),
+        "hold": hold.answer(stood.hold, len(stood.held), sum(one.pending for one in stood.held))
+        if stood.held
+        else None,
         "hosts": [hosts.row_json(row) for row in view.explain(stood, shown)],
         "more": sum(1 for row in rows if row.verdict.value != "Converged")
         - sum(1 for row in shown if row.verdict.value != "Converged"),
@@ -244,10 +249,10 @@ def hosts(world: World, args: Args) -> dict[str, Json]:
 
 def host(world: World, args: Args) -> dict[str, Json]:
     """One host: verdict, resources, its last day, events, facts, what is unmanaged."""
+    from ..clock import rfc3339
     from ..store import history as events
     from ..store import host as one
     from ..store import hosts as lists
-    from ..store.db import rfc3339
 
     desired = required(world)
     name = known_host(desired, text(args, "host"))
@@ -284,7 +289,7 @@ def host(world: World, args: Args) -> dict[str, Json]:
 
 
 def _pause_json(pause: Pause | None) -> dict[str, Json] | None:
-    from ..store.db import rfc3339
+    from ..clock import rfc3339
 
     if pause is None:
         return None
@@ -326,9 +331,9 @@ def facts(world: World, args: Args) -> dict[str, Json]:
 
 def diff(world: World, args: Args) -> dict[str, Json]:
     """What differs on a host from Git, field by field, the host's side first; with `kind` and `name` of one resource."""
+    from ..clock import rfc3339
     from ..store import host as one
     from ..store import hosts as lists
-    from ..store.db import rfc3339
 
     desired = required(world)
     name = known_host(desired, text(args, "host"))
@@ -349,8 +354,8 @@ def diff(world: World, args: Args) -> dict[str, Json]:
 
 def blame(world: World, args: Args) -> dict[str, Json]:
     """Where each resource of a host comes from: file and line, who wrote it last, and when it reached the host."""
+    from ..clock import rfc3339
     from ..store import host as one
-    from ..store.db import rfc3339
 
     desired = required(world)
     name = known_host(desired, text(args, "host"))

@@ -28,8 +28,8 @@ def reports(world: World, args: Args) -> dict[str, Json]:
 
 def report(world: World, args: Args) -> dict[str, Json]:
     """One report, answered now: columns, rows, and how old what it rests on is."""
+    from ..clock import rfc3339
     from ..store import report as folders
-    from ..store.db import rfc3339
 
     name = text(args, "report") or text(args, "name")
     if name not in folders.names():

@@ -18,10 +18,10 @@ from .. import __version__
 from ..core.model import Json, Verdict
 from ..door import looking
 from ..settings import Settings
+from ..standing import Standing
 from ..tell.metrics import Family, Sample, by_label, gauge, histogram, text
 from ..world import World
 from .pulse import BUCKETS, Pulse
-from .standing import Standing
 
 SILENT = 60.0
 """Seconds after which a loop that beats every second counts as hung; a loaded machine may hold it up for a while."""

@@ -25,13 +25,13 @@ from ..door.looking import text
 from ..manifests import selector
 from ..repo import GitRepo
 from ..settings import Settings
+from ..standing import Standing, nothing_valid, standing
 from ..world import World
 from .bus import Bus
 from .clock import next_look
 from .daemon import Daemon, Reasons
 from .health import Health
 from .log import Log
-from .standing import Standing, nothing_valid, standing
 from .systemd import Notify
 from .tidy import Tidy
 from .waiting import LIMIT, wait

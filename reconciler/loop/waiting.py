@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from ..core.problem import Problem, Refused
+from ..standing import Standing
 from .bus import Bus
-from .standing import Standing
 
 BEAT = 15.0
 LIMIT = 900.0

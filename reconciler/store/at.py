@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ..clock import moment, rfc3339
 from ..core.kind import Kinds
 from ..core.model import Json
 from ..core.plan import masked
 from . import bodies
-from .db import Db, moment, rfc3339
+from .db import Db
 from .terms import PRESENT
 
 PAGE = 200

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..clock import rfc3339
 from ..core.model import Json
 from . import bodies
-from .db import Db, rfc3339
+from .db import Db
 
 PAGE = 50
 GROUPS = 200

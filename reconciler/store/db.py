@@ -15,6 +15,7 @@ import duckdb
 import numpy
 import numpy.typing
 
+from ..clock import EPOCH
 from ..core.problem import Problem, Refused
 from . import mend, troubles
 
@@ -204,27 +205,10 @@ def _folder(path: Path) -> None:
 
 # ---------------------------------------------------------------- times and digests, there and back
 
-_EPOCH = datetime.datetime(1970, 1, 1)
-
-
-def moment(seconds: float) -> datetime.datetime:
-    """Seconds since 1970 UTC → a TIMESTAMP, to the microsecond; what lies beyond year 9999 is cut to it."""
-    try:
-        return _EPOCH + datetime.timedelta(microseconds=round(seconds * 1e6))
-    except (OverflowError, ValueError):
-        return datetime.datetime(9999, 1, 1) if seconds > 0 else _EPOCH
-
 
 def seconds(at: datetime.datetime | None) -> float | None:
     """A TIMESTAMP → seconds since 1970 UTC."""
-    return None if at is None else (at - _EPOCH) / datetime.timedelta(microseconds=1) / 1e6
-
-
-def rfc3339(at: datetime.datetime | float | None) -> str | None:
-    """`2026-11-24T14:02:00Z`, with microseconds only where there are some."""
-    if at is None:
-        return None
-    return (moment(at) if isinstance(at, (int, float)) else at).isoformat() + "Z"
+    return None if at is None else (at - EPOCH) / datetime.timedelta(microseconds=1) / 1e6
 
 
 def moments(values: Sequence[float]) -> numpy.typing.NDArray[Any]:

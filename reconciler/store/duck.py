@@ -11,11 +11,12 @@ from pathlib import Path
 import duckdb
 
 from .. import __version__
+from ..clock import moment
 from ..core.kind import Kinds
 from ..core.model import Approval, Commit, Desired, HostPast, Key, Owned, Pause, Plan, Report, Row, digest
 from ..core.problem import Problem, Refused
 from . import bodies, copying, intake, kept, owning, past, people, retention, rounds, troubles, verifying
-from .db import Db, migrations, moment
+from .db import Db, migrations
 from .names import Names
 from .sheet import KEPT, Sheet, Sheets
 from .terms import PRESENT, UNKNOWN, Taken

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..clock import moment, rfc3339
 from ..core.kind import Kinds
 from ..core.model import Json
 from ..core.plan import masked
 from . import bodies
-from .db import Db, moment, rfc3339, seconds
+from .db import Db, seconds
 from .terms import PRESENT
 
 PAGE = 50

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..clock import moment, rfc3339
 from ..core.kind import Kinds
 from ..core.model import FieldChange, Json, Verdict
 from ..core.plan import masked
-from .db import Db, moment, rfc3339
+from .db import Db
 from .terms import PRESENT
 from .view import FAILED, PENDING, RIGHT, VERDICTS, View
 

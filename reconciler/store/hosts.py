@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from ..clock import rfc3339
 from ..core.model import Desired, Json, Verdict
-from .db import Db, rfc3339
+from .db import Db
 from .view import RANK, HostRow, Stand, View
 
 PAGE = 50

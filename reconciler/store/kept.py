@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy
 
+from ..clock import moment
 from ..core.codec import decode, encode
 from ..core.model import Commit, Desired, Host, Manifest, Meaning, Policy, Ref, Source, Spread, canonical
 from ..core.problem import Problem
-from .db import Db, moment, number, text, words
+from .db import Db, number, text, words
 from .late import Late
 from .names import Names
 from .sheet import Sheet, columns

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..clock import rfc3339
 from ..core.model import Json, Ref
-from .db import rfc3339
 from .host import resource_json
 from .view import DRIFTED, FAILED, PENDING, RIGHT, UNSURE, VERDICTS, View
 

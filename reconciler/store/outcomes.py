@@ -8,8 +8,9 @@ from typing import Any
 import duckdb
 import numpy
 
+from ..clock import moment
 from ..core.model import Outcome, Result
-from .db import moment, moments, number, words
+from .db import moments, number, words
 from .names import Names
 from .terms import SAID, Taken
 

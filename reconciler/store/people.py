@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ..clock import moment
 from ..core import wave
 from ..core.model import Approval, Backoff, Desired, Hold, Key, Pause, WaveRun
-from .db import Db, moment, seconds, text
+from .db import Db, seconds, text
 from .names import Names
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy
 
+from ..clock import rfc3339
 from ..core.model import Json
 from ..core.problem import Problem, Refused
 from . import troubles
-from .db import rfc3339, words
+from .db import words
 from .view import VERDICTS, View
 
 FOLDER = Path(__file__).resolve().parents[2] / "reports"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import duckdb
 
-from .db import moment
+from ..clock import moment
 
 _BODIES = (
     "SELECT state FROM observed UNION SELECT state FROM observed_past UNION SELECT spec FROM owned "

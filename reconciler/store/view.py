@@ -67,6 +67,13 @@ class Stand:
 
     rows: tuple[HostRow, ...]
     views: Mapping[str, HostView]
+    hold: Hold | None = None
+    """A wave of this commit that failed, and holds those that it did not reach."""
+
+    @property
+    def held(self) -> tuple[HostView, ...]:
+        """Of the hosts that have something to wait with."""
+        return tuple(view for view in self.views.values() if view.held and view.pending and view.paused is None)
 
 
 RANK = {word: rank for rank, word in enumerate(Verdict)}
@@ -177,7 +184,8 @@ class View:
             word, why = verdict(view)
             rows.append(HostRow(host, host_id, word, why, since_of(word, view, since), view.seen_at, commit))
         rows.sort(key=lambda row: (RANK[row.verdict], row.host))
-        return Stand(rows=tuple(rows), views={host: found[1] for host, found in views.items()})
+        hold = asked.held[0] if asked.held else None
+        return Stand(rows=tuple(rows), views={host: found[1] for host, found in views.items()}, hold=hold)
 
     def _views(self, asked: Asked) -> dict[str, tuple[int, HostView, tuple[float | None, ...], str]]:
         sql = f"""
@@ -248,7 +256,7 @@ class View:
                 unknown_why=words.get(UNSURE, ""),
             )
             word, why = verdict(view)
-            if word is Verdict.PROGRESSING and not view.running and words.get(PENDING):
+            if word is Verdict.PROGRESSING and not view.running and not view.held and words.get(PENDING):
                 why = words[PENDING]
             made.append(replace(row, why=why) if word is row.verdict else row)
         return made

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from ..core.kind import Kinds
 from ..core.model import Action, Plan
+from . import hold
 from .clean import clean, plural
 from .plan_view import SIGNS, Group, changed_hosts, fold, groups
 
@@ -31,6 +32,8 @@ def text(kinds: Kinds, plan: Plan, *, pending: int = 0, base: str = "", checked:
         )
     if plan.unreachable:
         head.append(f"From what was known: {plural(len(plan.unreachable), 'host')} without an answer now.")
+    if plan.waiting:
+        head.append(esc(hold.waiting(plan.waiting)) + ".")
     if checked:
         head.append(esc(checked))
     foot = _foot(plan, pending, base)
@@ -54,7 +57,7 @@ def _headline(plan: Plan, fleet: str) -> Iterator[str]:
     hosts = changed_hosts(plan)
     stops = len(plan.stopped)
     if not plan.changes:
-        yield f"### ✓ {name}: nothing changes"
+        yield f"### ‖ {name}: nothing changes yet" if plan.waiting else f"### ✓ {name}: nothing changes"
         return
     sign = "✗" if stops else "✓"
     stopped = f", {plural(stops, 'guard')} {'stops' if stops == 1 else 'stop'} it" if stops else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..core.kind import Kinds
 from ..core.model import GuardHit, Plan
 from ..core.verdict import age
-from . import words
+from . import hold, words
 from .clean import clean, plural
 from .plan_view import SIGNS, Diff, Group, changed_hosts, fold, groups
 
@@ -85,33 +85,42 @@ def _headline(plan: Plan, manner: Manner) -> str:
 
 
 def _counts(plan: Plan, manner: Manner) -> str:
-    changed = len(changed_hosts(plan))
-    never = len(plan.never_seen)
-    right = plan.hosts_total - changed - never
+    changing = changed_hosts(plan)
+    changed, never = len(changing), len(plan.never_seen)
+    waits = len({left.key.host for left in plan.waiting}.difference(changing))
+    right = plan.hosts_total - changed - never - waits
     line = f"{changed:,} of {plural(plan.hosts_total, 'host')} {'changes' if changed == 1 else 'change'}, "
     line += f"{right:,} {'is' if right == 1 else 'are'} as {'it' if right == 1 else 'they'} should be"
+    if waits:
+        line += f", {waits:,} {'waits' if waits == 1 else 'wait'}"
     if never:
         line += f", {never:,} never looked at"
-    if manner.now is not None and plan.observed_at is not None:
-        line += f". The oldest look is {age(manner.now - plan.observed_at)} old"
-    return line + "."
+    return f"{line}.{_oldest(plan, manner)}"
+
+
+def _oldest(plan: Plan, manner: Manner) -> str:
+    if manner.now is None or plan.observed_at is None:
+        return ""
+    return f" The oldest look is {age(manner.now - plan.observed_at)} old."
 
 
 def _nothing(plan: Plan, manner: Manner) -> Iterator[str]:
     never = len(plan.never_seen)
     if never:
         yield f"{plural(never, 'host')} never looked at: trueup observe"
-    off = len({left.key.host for left in plan.left if left.kind_of != "paused"})
+    waits = plan.waiting
+    if waits:
+        yield f"{hold.waiting(waits)}. Nothing else is to be done.{_oldest(plan, manner)}"
+        yield from _left(plan, manner)
+        return
+    off = len({left.key.host for left in plan.left})
     seen = plan.hosts_total - never - off
     if plan.hosts_total == 0:
         yield "Nothing to do: no host in the repository yet. Next: add a Host manifest (trueup explain Host)."
     elif seen or off:
-        aged = ""
-        if manner.now is not None and plan.observed_at is not None:
-            aged = f" The oldest look is {age(manner.now - plan.observed_at)} old."
         verb = "is" if seen == 1 else "are"
         but = f", {plural(off, 'host')} {'has' if off == 1 else 'have'} something that is left alone" if off else ""
-        yield f"Nothing to do: {plural(seen, 'host')} {verb} as {plan.commit.short} says{but}.{aged}"
+        yield f"Nothing to do: {plural(seen, 'host')} {verb} as {plan.commit.short} says{but}.{_oldest(plan, manner)}"
     yield from _left(plan, manner)
 
 
@@ -214,11 +223,9 @@ def _left(plan: Plan, manner: Manner) -> Iterator[str]:
         yield f"{signs[left.kind_of]} {where}  left alone: {clean(left.why)}"
     if len(apart) > most:
         yield f"  … {len(apart) - most} more left alone (--full)"
-    held = plan.held
-    if plan.hold is not None and held:
-        waits = f"{plural(len(held), 'change')} on {plural(len({left.key.host for left in held}), 'host')}"
-        yield f"‖ held: {clean(plan.hold.why)}; {waits} {'waits' if len(held) == 1 else 'wait'}"
-        yield "    next: mend it there (it is tried again after 1, 5, 30 minutes), or push a commit, which tries at once"
+    if (held := hold.of_plan(plan)) is not None:
+        yield f"‖ {hold.sentence(held)}"
+        yield f"    next: {hold.NEXT}"
     if plan.release:
         yield f"  {plural(len(plan.release), 'resource')} released: gone from Git, left as they are"
     if plan.unmanaged:
@@ -235,4 +242,6 @@ def _summary(plan: Plan) -> str:
     )
     line = f"Plan: {counts} on {plural(len(changed_hosts(plan)), 'host')}; {plan.unknown:,} unknown"
     line += f", {plan.unmanaged:,} unmanaged."
+    if plan.waiting:
+        line += f" {hold.waiting(plan.waiting)}."
     return line + (" STOPPED, exit 3." if plan.stopped else "")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..core.kind import Kinds
 from ..core.model import Action, Plan
 from ..core.problem import Problem
+from . import hold
 from .clean import clean, plural
 from .plan_view import changed_hosts, groups
 
@@ -72,6 +73,8 @@ def plan(kinds: Kinds, made: Plan) -> Iterator[str]:
         if not hit.final:
             yield from lines(f"hint: if it is meant: trueup apply {made.id[:8]} --accept {hit.rule}")
     yield from group_lines(kinds, made)
+    if made.waiting:
+        yield from lines(f"  {hold.waiting(made.waiting)}")
     never = [host for host in made.never_seen if host not in made.unreachable]
     if never:
         yield from lines(f"  {plural(len(never), 'host')} never looked at: not in this plan")

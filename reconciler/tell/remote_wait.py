@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from . import hold
 from .clean import clean, plural
 from .remote import lines
 
@@ -121,9 +122,7 @@ def verdict(event: Event) -> Iterator[str]:
     if more > 0:
         yield from lines(f"  and {more:,} more")
     if held:
-        again = f"retried at {held['retryAt']}" if held["retryAt"] else "being tried again"
-        yield from lines(f"  held: {held['why']}; {again}", "    ")
-        yield from lines(f"  waiting: {plural(int(held['changes']), 'change')} on {plural(int(held['hosts']), 'host')}")
+        yield from lines(f"  {hold.sentence(held)}", "    ")
     for hit in stands.get("guards", ()):
         yield from lines(f"  {hit['message']}", "    ")
         yield from lines(f"hint: if it is meant: trueup apply {str(stands.get('plan', ''))[:8]} --accept {hit['rule']}")
@@ -136,9 +135,7 @@ def verdict(event: Event) -> Iterator[str]:
         "running": f"hint: trueup wait {commit}",
     }.get(word)
     if held and word == "failed":
-        hint = (
-            "next step: mend it there and wait for its retry, or push a commit (a fix or a revert), which tries at once"
-        )
+        hint = f"next step: {hold.NEXT}"
     if hint:
         yield from lines(hint)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..core.model import Json
+from . import hold
 from .clean import clean, plural
 
 
@@ -23,19 +24,26 @@ def applied(answer: Mapping[str, Json]) -> str:
             lines.append("    not meant git revert, or give the manifests back: trueup plan shows which")
         case "running":
             lines = [f"▸ {plural(int(answer['pending']), 'change')} still to make; trueup status shows why."]
+        case "observe":
+            shown = plural(int(answer["pending"]), "change")
+            lines = [f"Mode observe: {shown} shown, nothing runs (Fleet.spec.mode in trueup.yaml)."]
         case "unknown":
             lines = [f"? Not known to be as {commit} says: something can't be read."]
+        case "away":
+            away, hosts = len(answer["unreachable"]), plural(int(answer["hosts"]), "host")
+            lines = [f"? {away:,} of {hosts} without an answer; {int(answer['converged']):,} converged on {commit}."]
         case _:
             lines = [f"✗ Not all of {commit} could be applied."]
     for left in answer["left"][:20]:
         lines.append(f"  {clean(left['host'])}  {left['kind']} {clean(left['name'])}: {clean(left['why'])}")
-    held = answer.get("hold")
-    if held:
-        again = f"retried at {held['retryAt']}" if held["retryAt"] else "trueup apply tries it again"
-        lines.append(f"‖ held: {clean(str(held['why']))}; {again}; {plural(int(held['changes']), 'change')} wait")
-        lines.append("  next: mend it there, or push a commit (a fix or a revert), which tries at once")
-    for host, why in list(answer["unreachable"].items())[:20]:
-        lines.append(f"? {clean(host)}: {clean(str(why))}")
+    if held := answer.get("hold"):
+        lines += [f"‖ {hold.sentence(held)}", f"  next: {hold.NEXT}"]
+    silent = list(answer["unreachable"].items())
+    lines += [f"? {clean(host)}: {clean(str(why))}" for host, why in silent[:20]]
+    if len(silent) > 20:
+        lines.append(f"? and {plural(len(silent) - 20, 'host')} more without an answer")
+    if answer["outcome"] == "away":
+        lines.append("  next: they follow when they answer; trueup doctor HOST looks at the way")
     return "\n".join(lines) + "\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..core.model import Json
-from . import fields, history
+from . import fields, history, hold
 from .clean import clean, plural
 from .words import SYMBOLS, Manner, ago, clock, short, stamp, table
 
@@ -62,6 +62,9 @@ def _notes(answer: Answer, manner: Manner) -> Iterator[str]:
     if answer.get("stale"):
         text = f"! trueup has not looked since {clock(answer['newestLook'], answer['now'])}"
         yield f"{manner.paint(text, '31')}       trueup serve, or trueup observe"
+    if answer.get("hold"):
+        yield manner.paint(f"{manner.symbol('Paused')} {hold.sentence(answer['hold'])}", "31")
+        yield f"  next: {hold.NEXT}"
     if answer.get("mode") == "observe":
         yield "Mode observe: differences are shown and left. To change that: `mode: enforce` in trueup.yaml."
     if answer.get("neverSeen"):

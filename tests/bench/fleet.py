@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import manifests
+from reconciler.clock import moment
 from reconciler.core.model import Desired, Key, Origin, Owned, Present, Reading, Report
 from reconciler.manifests import load_kinds
 from reconciler.repo import best_files
 from reconciler.secrets import FleetKey, Sealer, Sources
 from reconciler.settings import load
 from reconciler.store import DuckStore
-from reconciler.store.db import moment
 
 MANIFESTS = 50
 TEMPLATED = 10

@@ -11,8 +11,8 @@ import pytest
 
 from reconciler.core.problem import Refused
 from reconciler.loop import Bus
-from reconciler.loop.standing import Standing
 from reconciler.loop.waiting import verdict_of, wait
+from reconciler.standing import Standing
 from reconciler.tell.remote_wait import ENDS, Follow
 
 

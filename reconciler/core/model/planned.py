@@ -173,5 +173,10 @@ class Plan:
         return tuple(left for left in self.left if left.kind_of == "held")
 
     @property
+    def waiting(self) -> tuple[Left, ...]:
+        """Changes that will be made without anybody's doing, only not now."""
+        return tuple(left for left in self.left if left.kind_of in ("backoff", "held", "paused"))
+
+    @property
     def unknown(self) -> int:
         return sum(1 for left in self.left if left.kind_of == "unknown")

@@ -191,6 +191,14 @@ SCHEMAS: dict[str, Schema] = {
         ),
         more=count("groups that are not shown"),
     ),
+    "Hold": obj(
+        wave=count("that failed"),
+        why=text(),
+        failed=list_of(text(), "hosts on which it failed"),
+        hosts=count("that wait for it"),
+        changes=count("that wait for it"),
+        retryAt=moment("null: it is tried again now"),
+    ),
     "LastRound": obj(
         id=count(),
         plan=text(),
@@ -234,6 +242,7 @@ ANSWERS: dict[str, Schema] = {
             "stale": flag("nobody has looked for two times observeEvery"),
             "left": list_of(text(), "hosts that left Git and still have what trueup made"),
             "pauses": list_of(ref("Pause")),
+            "hold": or_null(ref("Hold")),
         },
         now=moment(),
         fleet=text(),

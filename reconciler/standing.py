@@ -1,4 +1,4 @@
-"""How the fleet stands after a round, in a few facts: what `trueup wait`, `git push -o wait` and the log are told."""
+"""How the fleet stands after a round, in a few facts: what `trueup apply`, `trueup wait`, `git push -o wait` and the log are told."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..core import visits
-from ..core.model import Plan
-from ..line import Look
-from ..tell.plan_json import hold_json
+from .core import visits
+from .core.model import Plan
+from .line import Look
+from .tell import hold
 
 SHOWN = 20
 """Hosts named one by one; the counts tell of all."""
@@ -40,7 +40,7 @@ class Standing:
     unknown: int = 0
     """Hosts that answer and hold something that can't be read."""
     hold: Mapping[str, Any] | None = None
-    """Why a wave that failed holds others (tell/plan_json.py); None when none does."""
+    """Why a wave that failed holds others (tell/hold.py); None when none does."""
     backoffs: int = 0
     """Resources that failed and wait for their next try."""
     at: float = 0.0
@@ -54,8 +54,7 @@ def standing(tip: str, held: str, after: Look, now: float) -> Standing:
     plan, desired = after.plan, after.desired
     assert plan is not None and desired is not None, "a round that ended well saw a valid commit"
     failed = _first(plan, ("backoff", "refused"))
-    away = {host: why for host, why in plan.unreachable.items() if host not in failed}
-    away.update({host: "not looked at yet" for host in plan.never_seen if host not in failed and host not in away})
+    away = {host: why for host, why in silent(plan).items() if host not in failed}
     changing = {change.key.host for change in plan.changes} - failed.keys() - away.keys()
     enforced = {host for host in changing if visits.enforced(desired, host)}
     unsure = {host: why for host, why in _first(plan, ("unknown",)).items() if host not in failed and host not in away}
@@ -76,7 +75,7 @@ def standing(tip: str, held: str, after: Look, now: float) -> Standing:
         why=tuple(told[:SHOWN]),
         guards=tuple({"rule": hit.rule, "message": hit.message} for hit in plan.stopped),
         unknown=len(unsure),
-        hold=hold_json(plan),
+        hold=hold.of_plan(plan),
         backoffs=sum(left.kind_of == "backoff" for left in plan.left),
         at=now,
     )
@@ -97,6 +96,11 @@ def nothing_valid(tip: str, held: str, now: float) -> Standing:
         pending=0,
         at=now,
     )
+
+
+def silent(plan: Plan) -> dict[str, str]:
+    """Host → why nobody knows how it is now: it does not answer, or was never looked at."""
+    return {**dict.fromkeys(plan.never_seen, "not looked at yet"), **plan.unreachable}
 
 
 def _first(plan: Plan, kinds_of: tuple[str, ...]) -> dict[str, str]:
@@ -122,4 +126,4 @@ def _word(plan: Plan, failed: bool, unsure: bool, away: bool, running: bool, cha
     return "away" if away else "converged"
 
 
-__all__ = ["Standing", "nothing_valid", "standing"]
+__all__ = ["Standing", "nothing_valid", "silent", "standing"]
