@@ -15,26 +15,23 @@ import wheels
 
 from lab import Fleet
 
-MIGRATIONS = "reconciler/store/migrations"
+FEWER_TABLES = "e49f06df6e5f4eefc11904ae7459b6cda164e5a2"
 
 
 def git(*words: str) -> str:
-    done = subprocess.run(["git", "-C", wheels.ROOT, *words], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+    """What git says; empty where it knows no such commit: a shallow clone has no past."""
+    done = subprocess.run([*wheels.GIT, *words], check=False, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def before() -> dict[str, str]:
-    """The commit before this one, and the newest one that had fewer migrations: each once. TRUEUP_UPGRADE_FROM names
-    another one."""
+    """Name → commit: the one before this one, and the last one that had fewer tables. TRUEUP_UPGRADE_FROM names another.
+    Where the past isn't at hand, this commit's wheel goes over itself."""
     if chosen := os.environ.get("TRUEUP_UPGRADE_FROM"):
-        return {"the chosen one": git("rev-parse", chosen)}
-    newest = max((wheels.ROOT / MIGRATIONS).glob("*.sql")).name
-    added = git("log", "-1", "--format=%H", "--diff-filter=A", "--", f"{MIGRATIONS}/{newest}")
-    other = git("rev-parse", f"{added}^" if added else "HEAD")
-    found = {git("rev-parse", "HEAD^"): "the commit before"}
-    if git("ls-tree", "--name-only", other, f"{MIGRATIONS}/"):
-        found.setdefault(other, "the schema before")
-    return {name: commit for commit, name in found.items()}
+        return {"the chosen one": git("rev-parse", "--verify", chosen)}
+    found = {"the commit before": git("rev-parse", "--verify", "--quiet", "HEAD^") or git("rev-parse", "HEAD")}
+    older = git("rev-parse", "--verify", "--quiet", f"{FEWER_TABLES}^{{commit}}")
+    return {**found, "the schema before": older} if older else found
 
 
 def told(fleet: Fleet, *words: str, expect: int = 0) -> Any:

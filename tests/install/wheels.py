@@ -16,26 +16,32 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "trueup"
+GIT = ("git", "-c", "safe.directory=*", "-C", str(ROOT))
+"""Root may test a checkout that is somebody else's."""
+
+
+def sources(*tops: str) -> list[str]:
+    """The files below `tops` as paths from the root: what was written, not what Python left beside it."""
+    found = [path for top in tops for path in ((ROOT / top).rglob("*") if (ROOT / top).is_dir() else [ROOT / top])]
+    return sorted(
+        str(path.relative_to(ROOT))
+        for path in found
+        if path.is_file() and path.suffix != ".pyc" and not any(part.endswith(".egg-info") for part in path.parts)
+    )
 
 
 def of_tree(into: Path) -> Path:
-    """The wheel of the files that Git knows here, as they are now; built in a copy, so that nothing is left."""
+    """The wheel of the files here, as they are now; built in a copy, so that nothing is left."""
     copy = into / "tree"
-    listed = subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--",
-         "reconciler", "reports", "schemas", "share", "agent", "pyproject.toml", "LICENSE", "README.md"],
-        check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy / name)
+    for name in sources("reconciler", "reports", "schemas", "share", "agent", "pyproject.toml", "LICENSE", "README.md"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, copy / name)
     return _built(copy, into)
 
 
 def of_commit(commit: str, into: Path) -> Path:
     """The wheel of a commit."""
-    packed = subprocess.run(["git", "-C", ROOT, "archive", commit], check=True, capture_output=True).stdout
+    packed = subprocess.run([*GIT, "archive", commit], check=True, capture_output=True).stdout
     copy = into / "tree"
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(copy, filter="data")
