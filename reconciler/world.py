@@ -127,6 +127,8 @@ class World:
             reading = manifests.read(files, self.kinds, sealed.seal, cache=self._parsed)
             if reading.desired is not None:
                 sealed.belongs_to(reading.desired)
+            else:
+                sealed.came_to_nothing()
             if files.commit.id:
                 self._read.pop(files.commit.id, None)
                 while len(self._read) >= READ_COMMITS:

@@ -67,6 +67,12 @@ class Sealed:
         """Stay until nobody has `owner` any more: what still refers to these secrets can still open them."""
         weakref.finalize(owner, self._end).atexit = False
 
+    def came_to_nothing(self) -> None:
+        """The commit has errors, nothing of it will run: its plaintext goes. That it asked for secrets stays known, for
+        `fresh`: another value may mend it."""
+        self.plain.clear()
+        self._values = dict.fromkeys(self._values, b"")
+
     def _end(self) -> None:
         self.plain.clear()
         self._values.clear()

@@ -1,6 +1,7 @@
 """What is too old to be kept: history that ended before a moment, and the bodies that nothing names any more.
 
-What holds now is never touched, however old it is: what is observed, owned, in force, approved for it, or paused.
+What holds now is never touched, however old it is: what is observed, owned, in force, approved for it, or paused; and
+the rounds in which a wave failed and others are held for it (people.wave_runs), whole: a hold must not end by age.
 """
 
 from __future__ import annotations
@@ -14,15 +15,20 @@ _BODIES = (
     "UNION SELECT fields FROM change"
 )
 
+_HOLDING = (
+    "SELECT c.round_id FROM change c JOIN round r ON r.round_id = c.round_id AND c.wave < r.waves "
+    "JOIN backoff b ON b.host_id = c.host_id AND b.res_id = c.res_id AND b.commit_id = r.commit_id"
+)
+_ROUNDS = f"(SELECT round_id FROM round WHERE closed_at < $before AND round_id NOT IN ({_HOLDING}))"
+
 OLD = {
     "observed_past": "valid_to < $before",
     "watched": "valid_to < $before",
     "trouble": "valid_to < $before",
-    "outcome": "(round_id = 0 AND ended_at < $before) OR round_id IN "
-    "(SELECT round_id FROM round WHERE closed_at < $before)",
-    "change": "round_id IN (SELECT round_id FROM round WHERE closed_at < $before)",
+    "outcome": f"(round_id = 0 AND ended_at < $before) OR round_id IN {_ROUNDS}",
+    "change": f"round_id IN {_ROUNDS}",
     # The last one stays: rounds are counted on from it, and an outcome must not find another's number.
-    "round": "closed_at < $before AND round_id < (SELECT max(round_id) FROM round)",
+    "round": f"round_id IN {_ROUNDS} AND round_id < (SELECT max(round_id) FROM round)",
     "pause": "coalesce(ended_at, until) < $before AND pause_id < (SELECT max(pause_id) FROM pause)",
     "approval": "approved_at < $before AND commit_id NOT IN "
     "(SELECT commit_id FROM commit_read WHERE read_at >= $before OR commit_id = $held)",

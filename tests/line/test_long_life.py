@@ -85,7 +85,7 @@ def test_a_commit_with_errors_leaves_no_secret(world: World) -> None:
     bad = files(2) | {"bad.yaml": "apiVersion: trueup.dev/v1\nkind: Usr\nmetadata: {name: x}\nspec: {}\n"}
     assert world.read(repo.push(bad))[1].desired is None
     gc.collect()
-    assert [len(one.plain) for one in world.sealer._readings] == [1]
+    assert sorted(len(one.plain) for one in world.sealer._readings) == [0, 1]
     assert world.sealer.open("web-1", good).endswith(b"1")
 
 

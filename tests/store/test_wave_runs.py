@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,20 @@ def test_the_last_wave_has_nobody_to_hold_back(store: DuckStore) -> None:
     with store.db.writing() as con:
         con.execute("UPDATE round SET waves = 1")
     assert store.past(FLEET).wave_runs == ()
+
+
+def test_a_hold_does_not_end_by_age(store: DuckStore) -> None:
+    """Months of retries: the round in which the wave failed is older than any history that is kept."""
+    for day in range(1, 4):
+        number = store.open_round(replace(PLAN, waves=WAVES[:1], changes=PLAN.changes[1:2]), NOW + day)
+        store.took(report("db-2", {HALL: Absent()}, at=NOW + day, outcomes=(failed("db-2", *HALL),)), FLEET, NOW + day)
+        store.close_round(number, "wave 1 failed", NOW + day)
+    gone = store.retire(NOW + 10_000 * 86_400)
+    assert store.past(FLEET).wave_runs == (RUN,), "who waits must not be let go by age"
+    assert gone["round"] == 2, "of the retries the last one stays, as the last round ever does"
+    assert [one for one in store.verify() if one.broken] == []
+    store.took(report("db-2", {HALL: Present({"colour": "red"})}, at=NOW + 9, outcomes=(fine("db-2"),)), FLEET, NOW + 9)
+    assert store.retire(NOW + 10_000 * 86_400)["round"] == 1, "once it is mended its round is old like any other"
 
 
 def test_the_page_says_who_waits_for_whom(store: DuckStore) -> None:
