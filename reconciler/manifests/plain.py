@@ -18,8 +18,9 @@ from .marks import Mark
 from .reader import Document, Field
 
 ANNOTATION = "trueup.dev/not-secret"
+# Every repetition that something has to follow is bounded: a file may be one line of a megabyte.
 _TOKENS = {
-    "a private key": r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----",
+    "a private key": r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY-----",
     "an age identity": r"AGE-SECRET-KEY-1[0-9A-Z]{50,}",
     "an access key of AWS": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
     "a token of GitHub": r"\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{40,}",
@@ -29,7 +30,7 @@ _TOKENS = {
     "a key of Google": r"\bAIza[0-9A-Za-z_-]{35}\b",
     "a token of HashiCorp Vault": r"\bhv[sb]\.[A-Za-z0-9_-]{20,}",
     "a token of npm": r"\bnpm_[A-Za-z0-9]{36}\b",
-    "a password in an address": r"[a-z][a-z0-9+.-]*://[^/\s:@{$<]+:(?![{$<%*])[^/\s@{$<*]{3,}@",
+    "a password in an address": r"\b[a-z][a-z0-9+.-]{0,20}://[^/\s:@{$<]{1,100}:(?![{$<%*])[^/\s@{$<*]{3,200}@",
 }
 _TOKEN = re.compile("|".join(f"(?P<t{number}>{pattern})" for number, pattern in enumerate(_TOKENS.values())))
 _WHAT = tuple(_TOKENS)
