@@ -43,7 +43,8 @@ def plan(
 ) -> int:
     """Show what would change on the hosts, and why. Changes nothing and asks no host.
 
-    Exits 2 when there are changes, those that wait (for a retry, a wave that failed, a pause) among them.
+    Exits 2 when there are changes, those that wait (for a retry, a wave that failed, a pause)
+    and what is new and not looked at yet among them.
 
     Examples:
 
@@ -96,5 +97,5 @@ def plan(
         paged(plan_text.painted(told, manner(color)), no_pager)
     if shown.stopped:
         return exits.STOPPED
-    waiting = shown.changes or shown.waiting or (shown.never_seen and observed is None)
+    waiting = shown.changes or shown.waiting or shown.unseen or (shown.never_seen and observed is None)
     return exits.CHANGES if waiting and not exit_zero else exits.OK

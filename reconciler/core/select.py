@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from . import diff
 from .kind import Kinds
 from .model import Desired, Key, Manifest, Observation, Owned, Ref, Row, Spread, Unknown
-
-NEVER_SEEN = Unknown("never looked at")
+from .model.observed import NEVER_SEEN
 
 
 def rows(

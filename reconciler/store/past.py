@@ -27,7 +27,7 @@ from ..core.model import (
     Unknown,
     WaveRun,
 )
-from ..core.select import NEVER_SEEN
+from ..core.model.observed import NEVER_SEEN
 from . import bodies, people, troubles
 from .db import Db
 from .late import Late

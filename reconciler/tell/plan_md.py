@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from ..core.kind import Kinds
 from ..core.model import Action, Plan
-from . import hold
+from . import hold, unseen
 from .clean import clean, plural
 from .plan_view import SIGNS, Group, changed_hosts, fold, groups
 
@@ -23,7 +23,7 @@ MOST_ROWS = 50
 def text(kinds: Kinds, plan: Plan, *, pending: int = 0, base: str = "", checked: str = "", fleet: str = "") -> str:
     """`pending` changes stand in the base already; `base` is its short id; `checked` warns of unchecked secrets."""
     made = groups(kinds, plan)
-    head = [MARKER, *_headline(plan, fleet), "", *_table(made), ""]
+    head = [MARKER, *_headline(plan, fleet), "", *_table(made, plan), ""]
     if len(plan.waves) > 1:
         head.append("Waves " + " → ".join(f"{len(hosts):,}" for hosts in plan.waves) + ".")
     if plan.never_seen:
@@ -57,6 +57,10 @@ def _headline(plan: Plan, fleet: str) -> Iterator[str]:
     hosts = changed_hosts(plan)
     stops = len(plan.stopped)
     if not plan.changes:
+        if plan.unseen:
+            yield f"### ? {name}: {unseen.counted(plan)}"
+            yield f"What they need shows when it is merged: {unseen.FIRST}."
+            return
         yield f"### ‖ {name}: nothing changes yet" if plan.waiting else f"### ✓ {name}: nothing changes"
         return
     sign = "✗" if stops else "✓"
@@ -67,8 +71,9 @@ def _headline(plan: Plan, fleet: str) -> Iterator[str]:
         yield f"{esc(hit.message)}. {end}"
 
 
-def _table(made: Sequence[Group]) -> Iterator[str]:
-    if not made:
+def _table(made: Sequence[Group], plan: Plan) -> Iterator[str]:
+    new = unseen.things(plan)
+    if not made and not new:
         return
     yield "| | hosts | what | where | touches |"
     yield "|---|---:|---|---|---|"
@@ -80,6 +85,10 @@ def _table(made: Sequence[Group]) -> Iterator[str]:
         yield f"| {action} | {len(group.hosts):,} | {esc(what)} | {esc(where)} | {touches} |"
     if len(made) > MOST_ROWS:
         yield f"| | | and {len(made) - MOST_ROWS:,} more | | |"
+    for thing in new[:MOST_ROWS]:
+        yield f"| ? not looked at | {len(thing.hosts):,} | {esc(thing.what)} | {esc(str(thing.source))} | |"
+    if len(new) > MOST_ROWS:
+        yield f"| ? | | and {len(new) - MOST_ROWS:,} more not looked at | | |"
 
 
 def _folds(made: Sequence[Group], plan: Plan) -> Iterator[list[str]]:

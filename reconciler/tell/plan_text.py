@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..core.kind import Kinds
 from ..core.model import GuardHit, Plan
 from ..core.verdict import age
-from . import hold, words
+from . import hold, unseen, words
 from .clean import clean, plural
 from .plan_view import SIGNS, Diff, Group, changed_hosts, fold, groups
 
@@ -87,12 +87,16 @@ def _headline(plan: Plan, manner: Manner) -> str:
 def _counts(plan: Plan, manner: Manner) -> str:
     changing = changed_hosts(plan)
     changed, never = len(changing), len(plan.never_seen)
-    waits = len({left.key.host for left in plan.waiting}.difference(changing))
-    right = plan.hosts_total - changed - never - waits
+    waiting = {left.key.host for left in plan.waiting}.difference(changing)
+    new = {left.key.host for left in plan.unseen}.difference(changing, waiting)
+    waits = len(waiting)
+    right = plan.hosts_total - changed - never - waits - len(new)
     line = f"{changed:,} of {plural(plan.hosts_total, 'host')} {'changes' if changed == 1 else 'change'}, "
     line += f"{right:,} {'is' if right == 1 else 'are'} as {'it' if right == 1 else 'they'} should be"
     if waits:
         line += f", {waits:,} {'waits' if waits == 1 else 'wait'}"
+    if new:
+        line += f", {len(new):,} {'has' if len(new) == 1 else 'have'} something that is not looked at yet"
     if never:
         line += f", {never:,} never looked at"
     return f"{line}.{_oldest(plan, manner)}"
@@ -111,6 +115,10 @@ def _nothing(plan: Plan, manner: Manner) -> Iterator[str]:
     waits = plan.waiting
     if waits:
         yield f"{hold.waiting(waits)}. Nothing else is to be done.{_oldest(plan, manner)}"
+        yield from _left(plan, manner)
+        return
+    if plan.unseen:
+        yield f"Nothing to do that is known yet: {unseen.counted(plan)}.{_oldest(plan, manner)}"
         yield from _left(plan, manner)
         return
     off = len({left.key.host for left in plan.left})
@@ -217,7 +225,18 @@ def _left(plan: Plan, manner: Manner) -> Iterator[str]:
     if len(plan.unreachable) > most:
         yield f"? and {plural(len(plan.unreachable) - most, 'host')} more that do not answer (--full)"
     signs = {"unknown": "?", "paused": "‖", "report": "≠", "refused": "✗", "backoff": "✗", "held": "‖"}
-    apart = [left for left in plan.left if left.kind_of != "held"]
+    found = unseen.things(plan)
+    widths = [
+        max((len(cell) for cell in cells), default=0) for cells in ([t.where for t in found], [t.what for t in found])
+    ]
+    for thing in found[:most]:
+        cells = f"{thing.where.ljust(widths[0])}  {thing.what.ljust(widths[1])}"
+        yield f"? {cells}  not looked at yet  {clean(str(thing.source))}"
+    if len(found) > most:
+        yield f"? and {plural(len(found) - most, 'thing')} more not looked at yet (--full)"
+    if found:
+        yield f"    {unseen.FIRST}"
+    apart = [left for left in plan.left if left.kind_of != "held" and left not in set(plan.unseen)]
     for left in apart[:most]:
         where = f"{clean(left.key.host)}  {left.key.kind} {clean(left.key.name)}"
         yield f"{signs[left.kind_of]} {where}  left alone: {clean(left.why)}"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..core.kind import Kinds
 from ..core.model import Action, Plan
 from ..core.problem import Problem
-from . import hold
+from . import hold, unseen
 from .clean import clean, plural
 from .plan_view import changed_hosts, groups
 
@@ -64,7 +64,9 @@ def refused(problems: Sequence[Problem], held: str) -> Iterator[str]:
 def plan(kinds: Kinds, made: Plan) -> Iterator[str]:
     """A plan's headline, guards, and one line for each group of equal changes."""
     hosts = changed_hosts(made)
-    if not made.changes:
+    if not made.changes and made.unseen:
+        yield from lines(f"trueup: plan {made.id[:8]}: {unseen.counted(made)}")
+    elif not made.changes:
         yield from lines(f"trueup: plan {made.id[:8]} changes nothing on {plural(made.hosts_total, 'host')}")
     else:
         yield from lines(f"trueup: plan {made.id[:8]} changes {len(hosts):,} of {plural(made.hosts_total, 'host')}")
@@ -73,6 +75,10 @@ def plan(kinds: Kinds, made: Plan) -> Iterator[str]:
         if not hit.final:
             yield from lines(f"hint: if it is meant: trueup apply {made.id[:8]} --accept {hit.rule}")
     yield from group_lines(kinds, made)
+    if made.unseen:
+        for line in unseen.lines(made, 40):
+            yield from lines(f"  {line}", "      ")
+        yield from lines(f"  {unseen.FIRST}", "    ")
     if made.waiting:
         yield from lines(f"  {hold.waiting(made.waiting)}")
     never = [host for host in made.never_seen if host not in made.unreachable]

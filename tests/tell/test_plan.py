@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from reconciler.core import review
 from reconciler.core.kind import Kinds
 from reconciler.core.model import (
     Commit,
@@ -28,9 +29,10 @@ from reconciler.core.model import (
     Spread,
     digest,
 )
+from reconciler.core.model.observed import NEVER_SEEN
 from reconciler.core.plan import PlanInput, plan
 from reconciler.manifests.kinds import load_kinds
-from reconciler.tell import plan_json, plan_md, plan_text
+from reconciler.tell import plan_json, plan_md, plan_text, remote
 from reconciler.tell.plan_view import fold, only
 
 COMMIT = Commit(id="3f9c2e1" + "0" * 33, author="Ada", subject="motd for the move, mallory left", at=1000.0)
@@ -142,6 +144,32 @@ def test_nothing_to_do_is_one_line(kinds: Kinds) -> None:
 def test_hosts_that_nobody_looked_at_are_said_first(kinds: Kinds) -> None:
     made = plan(PlanInput(kinds=kinds, desired=Desired(commit=COMMIT, hosts={"web-1": Host(name="web-1")}), rows=()))
     assert plan_text.text(kinds, made) == "1 host never looked at: trueup observe\n"
+
+
+def test_what_is_new_in_git_and_not_looked_at_yet_is_not_called_nothing(kinds: Kinds) -> None:
+    ada = Manifest(kind="User", name="ada", source=Source(path="users/ada.yaml", line=1))
+    spread = Spread(manifest=ada, hosts=("web-1", "web-2"), same=Meaning(spec={}, digest="d"))
+    hosts = {name: Host(name=name) for name in ("web-1", "web-2", "web-3")}
+    desired = Desired(commit=COMMIT, policy=Policy(name="prod", mode="enforce"), hosts=hosts, spreads=(spread,))
+    rows = tuple(Row(key=one.key, desired=one, seen=NEVER_SEEN, owned=None) for one in desired.resources())
+    made = plan(PlanInput(kinds=kinds, desired=desired, rows=rows, looked=False))
+    assert [left.key.host for left in made.unseen] == ["web-1", "web-2"]
+
+    screen = plan_text.text(kinds, made).splitlines()
+    assert screen[0] == "Nothing to do that is known yet: 1 thing on 2 hosts is not looked at yet."
+    assert screen[1] == "? 2 hosts  User ada  not looked at yet  users/ada.yaml:1"
+    told = list(remote.plan(kinds, made))
+    assert told[0] == f"trueup: plan {made.id[:8]}: 1 thing on 2 hosts is not looked at yet"
+    assert "  ? 2 hosts  User ada  not looked at yet" in told
+    comment = plan_md.text(kinds, made, fleet="prod").splitlines()
+    assert comment[1] == "### ? trueup prod: 1 thing on 2 hosts is not looked at yet"
+    assert "| ? not looked at | 2 | User ada | users/ada.yaml:1 | |" in comment
+
+    assert (
+        review.effect(made, plan(PlanInput(kinds=kinds, desired=desired, rows=(), looked=False)))[0].unseen
+        == made.unseen
+    )
+    assert review.effect(made, made)[0].unseen == ()
 
 
 def test_hostile_names_reach_no_terminal(kinds: Kinds) -> None:

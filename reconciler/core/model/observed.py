@@ -28,6 +28,9 @@ class Unknown:
     why: str
 
 
+NEVER_SEEN = Unknown("never looked at")
+"""Of a thing that no look was for, as one that is new in Git."""
+
 Observation: TypeAlias = Present | Absent | Unknown
 
 

@@ -8,7 +8,7 @@ from enum import Enum
 
 from .desired import Meaning, Resource
 from .names import Commit, Json, Key, Source, digest
-from .observed import Absent, Observation
+from .observed import NEVER_SEEN, Absent, Observation
 from .past import Owned
 
 
@@ -166,6 +166,12 @@ class Plan:
         an observation."""
         found = {left.key.host for left in self.left if left.kind_of == "unknown"}
         return tuple(sorted(found - self.unreachable.keys()))
+
+    @property
+    def unseen(self) -> tuple[Left, ...]:
+        """What nobody looked at yet on hosts that were looked at, as what is new in Git: a look comes before anything
+        is done, and shows what it needs."""
+        return tuple(left for left in self.left if left.kind_of == "unknown" and left.why == NEVER_SEEN.why)
 
     @property
     def held(self) -> tuple[Left, ...]:
