@@ -26,6 +26,8 @@ LAW: dict[str, str] = {
     "lets the order of rows show": "test_same_input_same_bytes",
     "shows a sealed value": "test_no_sealed_value_is_told",
     "tells fields that are the same": "test_fields_name_what_differs_and_no_more",
+    "lets a roll-out go on past its failed wave": "test_a_failed_wave_holds_the_hosts_that_it_did_not_reach",
+    "never tries again where a wave failed": "test_a_failed_wave_holds_the_hosts_that_it_did_not_reach",
 }
 """Which law each bug must break: run alone, to know that it is the one."""
 
@@ -64,7 +66,11 @@ BUGS: dict[str, tuple[str, str, str]] = {
         "if len(deletes) > 10_000",
     ),
     "forgets references": ("order.py", "waits[ref].add(other)", "pass"),
-    "changes paused hosts": ("plan.py", "if pause is not None and pause.until > given.now:", "if False:"),
+    "changes paused hosts": (
+        "plan.py",
+        "return pause if pause is not None and pause.until > given.now else None",
+        "return None",
+    ),
     "lets the order of rows show": ("plan.py", "adopt=tuple(sorted(adopt))", "adopt=tuple(adopt)"),
     "shows a sealed value": (
         "plan.py",
@@ -75,6 +81,16 @@ BUGS: dict[str, tuple[str, str, str]] = {
         "diff.py",
         "if name not in state or not kind.same(name, want.spec[name], state[name])",
         "if True",
+    ),
+    "lets a roll-out go on past its failed wave": (
+        "plan.py",
+        "if held is not None and host not in held[1]",
+        "if held is None and given.now < 0",
+    ),
+    "never tries again where a wave failed": (
+        "wave.py",
+        "return why, frozenset(host for run in shut for host in run.hosts)",
+        "return why, frozenset()",
     ),
 }
 
