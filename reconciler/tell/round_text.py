@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..core.model import Json
-from . import hold
+from . import hold, words
 from .clean import clean, plural
 
 
@@ -58,7 +58,7 @@ def observed(answer: Mapping[str, Json]) -> str:
 
 def paused(answer: Mapping[str, Json]) -> str:
     return (
-        f"‖ {plural(len(answer['hosts']), 'host')} paused until {answer['until']}: {clean(str(answer['why']))}\n"
+        f"‖ {plural(len(answer['hosts']), 'host')} paused until {words.stamp(answer['until'])}: {clean(str(answer['why']))}\n"
         f"  next: trueup resume {clean(str(answer['selector']))!r} ends it\n"
     )
 
@@ -80,6 +80,8 @@ def forgotten(answer: Mapping[str, Json]) -> str:
     else:
         lines.append(f"Nothing was done. Next: trueup forget {host} --yes")
     lines += [f"✗ {clean(str(why))}" for why in answer["failed"]]
+    if answer["declared"]:
+        lines.append(f"! {host} is still in Git, and is made anew at the next look: remove its Host there, and push")
     return "\n".join(lines) + "\n"
 
 

@@ -50,7 +50,7 @@ def forget(world: World, name: str, yes: bool) -> dict[str, Json]:
 
     Raises Refused when no commit knows a way in to the host.
     """
-    host, fleet = _find(world, name)
+    host, fleet, declared = _find(world, name)
     trip: AnsibleTrip = world.trip  # type: ignore[assignment]
     left = leave(trip, host, fleet, world.sealer.host_key(name), yes)
     done = yes and left.report.trouble is None and not left.failed
@@ -60,6 +60,7 @@ def forget(world: World, name: str, yes: bool) -> dict[str, Json]:
         "trouble": left.report.trouble.why if left.report.trouble else "",
         "things": [{"kind": key.kind, "name": key.name, "how": how} for key, how in sorted(left.how.items())],
         "done": done,
+        "declared": declared,
         "failed": [f"{outcome.key.ref}: {outcome.message}" for outcome in left.failed],
     }
 
@@ -130,12 +131,14 @@ def _visit(trip: AnsibleTrip, visit: Visit, **adds: Json) -> Report:
     return found[0]
 
 
-def _find(world: World, name: str) -> tuple[Host, str]:
-    """The host as the newest commit that has it says, and its fleet: it may have left Git already."""
+def _find(world: World, name: str) -> tuple[Host, str, bool]:
+    """The host as the newest commit that has it says, its fleet, and whether the newest valid one has it still."""
+    newer = False
     for commit in world.repo.first_parents(world.repo.tip(), HISTORY):
         desired = world.read(commit)[1].desired
         if desired is not None and name in desired.hosts:
-            return desired.hosts[name], desired.policy.name
+            return desired.hosts[name], desired.policy.name, not newer
+        newer = newer or desired is not None
     raise Refused(
         Problem(
             code="no-host",

@@ -90,11 +90,13 @@ def test_forget_cleans_a_host(fleet: Fleet) -> None:
     fleet.write("made.yaml", 'kind: File\nmetadata: {name: /etc/made.conf}\nspec: {hosts: all, content: "x\\n"}\n')
     fleet.land()
     fleet.apply()
+    assert "lab-2 is still in Git" in fleet.trueup("forget", "lab-2", expect=2).stdout
     fleet.remove("hosts/lab-2.yaml")
     fleet.land("lab-2 leaves the fleet")
     fleet.apply()
     assert fleet.hosts[1].exists("/etc/made.conf"), "a host that leaves gets no trip"
-    assert "/etc/made.conf" in fleet.trueup("forget", "lab-2", expect=2).stdout
+    said = fleet.trueup("forget", "lab-2", expect=2).stdout
+    assert "/etc/made.conf" in said and "still in Git" not in said
     assert fleet.hosts[1].exists("/etc/made.conf"), "it asks first"
     fleet.trueup("forget", "lab-2", "--yes")
     assert not fleet.hosts[1].exists("/etc/made.conf")
