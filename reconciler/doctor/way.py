@@ -126,6 +126,7 @@ def _login(settings: Settings, host: Host) -> Iterator[Finding]:
             done = subprocess.run(
                 ["ssh", "-F", str(config), "-o", "ControlPath=none", "-T", host.name, "/bin/sh"],
                 input=_QUESTIONS, capture_output=True, text=True, errors="replace", timeout=limit, check=False,
+                env=ssh.environment(),
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             yield failed(

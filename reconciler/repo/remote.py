@@ -183,6 +183,7 @@ class Mirror:
                 subprocess.run(
                     [git, "-C", str(self.path), "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet"],
                     check=False,
+                    env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
                     timeout=300,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,

@@ -95,6 +95,7 @@ class AnsibleTrip:
             subprocess.run(
                 ["ssh", "-F", "/dev/null", "-o", f"ControlPath={socket}", "-O", "exit", "any"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10,
+                env=ssh.environment(),
             )  # fmt: skip
         with contextlib.suppress(OSError):  # somebody else's connection may have come meanwhile
             folder.rmdir()

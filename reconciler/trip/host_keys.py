@@ -69,6 +69,7 @@ def _one(settings: Settings, host: Host, config: Path, at: Path, algorithm: str)
             ["ssh", "-F", str(config), *words, "-T", host.name, "true"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            env=ssh.environment(),
             timeout=settings.connect_timeout * 3,
         )
     except subprocess.TimeoutExpired:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from ..core.model import Json
 from ..settings import Settings
+from . import ssh
 
 if TYPE_CHECKING:
     from .warm import Warm
@@ -187,7 +188,7 @@ def environment(home: Path, settings: Settings) -> dict[str, str]:
 
 def _only_ours(env: Mapping[str, str], home: Path, settings: Settings, warm: Warm | None) -> dict[str, str]:
     """The runner starts from this process's environment, which may hold a password, and a user's ANSIBLE_*."""
-    ours = {name: os.environ[name] for name in ("HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TZ") if name in os.environ}
+    ours = ssh.environment()
     callbacks = env.get("ANSIBLE_CALLBACK_PLUGINS", "").rpartition(":")[2]
     programs = [
         str(Path(sys.executable).parent),

@@ -21,6 +21,8 @@ from ..settings import Settings
 
 CONTROL_PERSIST = 120
 """Seconds that a connection stays open for the next visit: a round's waves, and the next push of somebody who works."""
+PASSED_ON = ("HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TZ", "LANG", "PATH")
+"""Variables that what is started here inherits: any other may be a secret's source (`secrets: {NAME: {env: …}}`)."""
 LONGEST_SOCKET = 104
 """Bytes of a Unix socket's path (unix(7) allows 108), less what ssh appends while it makes one."""
 
@@ -183,6 +185,11 @@ def control_folder(settings: Settings) -> Path:
     return folder
 
 
+def environment() -> dict[str, str]:
+    """PASSED_ON of this process's own: what an ssh, and what it starts in turn, may know."""
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+
+
 def words(config: Path, host: Host, limit: float) -> str:
     """What ssh says when it connects to `host` by itself and does nothing there."""
     try:
@@ -190,6 +197,7 @@ def words(config: Path, host: Host, limit: float) -> str:
             ["ssh", "-F", str(config), "-o", "ControlPath=none", "-T", host.name, "true"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            env=environment(),
             timeout=limit * 2,
         )
     except subprocess.TimeoutExpired:
