@@ -20,6 +20,7 @@ from .core.model import (
     Plan,
     Report,
     Row,
+    Untold,
     Visit,
     WaveRun,
 )
@@ -133,6 +134,11 @@ class Store(Protocol):
 
     def owned_on(self, hosts: Sequence[str]) -> Mapping[str, tuple[Owned, ...]]:
         """What is owned on each of these hosts (hosts without any are left out)."""
+        ...
+
+    def untold(self, hosts: Sequence[str]) -> Mapping[str, Untold]:
+        """What is owned on each of these hosts, or was let go of there, and its own file did not say so at the last visit
+        (hosts without any are left out)."""
         ...
 
     def past_of_hosts(self) -> Mapping[str, HostPast]:

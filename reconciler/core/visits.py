@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from .kind import Kinds, OpContext
 from .model import (
+    NOTHING,
     Absent,
     Action,
     Change,
@@ -21,6 +22,7 @@ from .model import (
     Plan,
     Report,
     Result,
+    Untold,
     Visit,
 )
 from .predict import owned_after
@@ -73,20 +75,15 @@ def visits(
     past: Mapping[str, HostPast],
     secrets_key: Callable[[str], str],
     plan: Plan | None = None,
+    untold: Mapping[str, Untold] = NOTHING,
 ) -> tuple[Visit, ...]:
-    """One visit a host, in the order given: with the plan's changes for it, or only to look when there is no plan."""
+    """One visit a host, in the order given: with the plan's changes for it, or only to look when there is no plan.
+    Either brings what is `untold` there, but of what it changes: a change tells for itself."""
     wanted = set(hosts)
     by_host: dict[str, list[Change]] = {}
-    adopted: dict[str, list[Owned]] = {}
-    dropped: dict[str, list[Key]] = {}
-    if plan is not None:
-        for change in plan.changes:
-            if change.key.host in wanted:
-                by_host.setdefault(change.key.host, []).append(change)
-        for mine in adoptions(desired, plan.adopt, owned):
-            adopted.setdefault(mine.key.host, []).append(mine)
-        for key in plan.release:
-            dropped.setdefault(key.host, []).append(key)
+    for change in plan.changes if plan is not None else ():
+        if change.key.host in wanted:
+            by_host.setdefault(change.key.host, []).append(change)
     made = []
     for name in hosts:
         host = desired.hosts[name]
@@ -94,14 +91,15 @@ def visits(
             host = replace(host, bootstrap=False)  # nothing is installed where nothing is to be changed
         ctx = context(desired, host, secrets_key(name))
         changes = tuple(by_host.get(name, ()))
+        changing, news = {change.key for change in changes}, untold.get(name, Untold())
         made.append(
             Visit(
                 host=host,
                 changes=changes,
                 ops={change.key: ops(kinds, change, ctx) for change in changes},
                 looks=looks(kinds, desired, owned.get(name, ()), ctx),
-                own=tuple(adopted.get(name, ())),
-                disown=tuple(dropped.get(name, ())),
+                own=tuple(mine for mine in news.own if mine.key not in changing),
+                disown=tuple(key for key in news.disown if key not in changing),
                 machine_id=past[name].machine_id if name in past else "",
                 fleet=desired.policy.name,
             )

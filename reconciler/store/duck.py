@@ -13,7 +13,7 @@ import duckdb
 from .. import __version__
 from ..clock import moment
 from ..core.kind import Kinds
-from ..core.model import Approval, Commit, Desired, HostPast, Key, Owned, Pause, Plan, Report, Row, digest
+from ..core.model import Approval, Commit, Desired, HostPast, Key, Owned, Pause, Plan, Report, Row, Untold, digest
 from ..core.problem import Problem, Refused
 from . import bodies, copying, intake, kept, owning, past, people, retention, rounds, troubles, verifying
 from .db import Db, migrations
@@ -136,6 +136,12 @@ class DuckStore:
         """What is owned on each of these hosts; hosts without any are left out."""
         self.flush()
         return owning.owned_on(self.db, self.names, hosts)
+
+    def untold(self, hosts: Sequence[str]) -> Mapping[str, Untold]:
+        """What is owned on each of these hosts, or was let go of there, and its own file did not say so when it was heard
+        last; hosts without any are left out."""
+        self.flush()
+        return owning.untold(self.db, self.names, hosts)
 
     def keep_reading(self, key: str, desired: Desired, problems: Sequence[Problem], now: float) -> bool:
         """Write down what the files of `key` came to, in place of the reading before; False when it was there already."""
@@ -310,7 +316,7 @@ class DuckStore:
                 "WHERE host_id = ? AND seen_at IS NOT NULL",
                 [host_id],
             )
-            for table in ("observed", "owned", "backoff"):
+            for table in ("observed", "owned", "let_go", "backoff"):
                 con.execute(f"DELETE FROM {table} WHERE host_id = ?", [host_id])
             con.execute(
                 "UPDATE host SET seen_at = NULL, tried_at = NULL, watched_from = NULL, trouble = '', trouble_code = '', "

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import numpy
 
-from ..core.model import Key, Origin, Owned, Source
+from ..core.model import Key, Origin, Owned, Source, Untold
 from . import bodies as bodies_
 from .bodies import Bodies
 from .db import Db, moments, number, text, words
@@ -20,7 +20,8 @@ def hosts_say(con: duckdb.DuckDBPyConnection, names: Names, taken: Sequence[Take
     """What the hosts' own files say is owned: both sides are shown, and only what both say may be deleted.
 
     What a file has and we don't is taken in (our file was lost, or a kill came before we wrote). What we have and it
-    doesn't stays as not confirmed; when it isn't there any more either, nothing is left to remember.
+    doesn't stays as not confirmed; when it isn't there any more either, nothing is left to remember. What was let go of
+    is not taken in again, as long as the host has not been told.
     """
     told = [item for item in taken if item.report.owned is not None]
     if not told:
@@ -36,39 +37,53 @@ def hosts_say(con: duckdb.DuckDBPyConnection, names: Names, taken: Sequence[Take
         {
             "host_id": numpy.array([host for host, _ in said], dtype="int32"),
             "res_id": numpy.array([ref for _, ref in said], dtype="int32"),
+            "digest": numpy.array([number(mine.digest) for mine, _ in said.values()], dtype="uint64"),
+            "removal": words([mine.on_remove for mine, _ in said.values()]),
         },
     )
     con.register("told", {"host_id": numpy.array([names.hosts[item.report.host] for item in told], dtype="int32")})
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE heard AS
-        SELECT o.host_id, o.res_id, o.confirmed, s.host_id IS NOT NULL AS said
+        SELECT o.host_id, o.res_id, s.host_id IS NOT NULL AS said, s.digest, s.removal,
+               o.confirmed <> said OR o.told IS DISTINCT FROM s.digest OR o.told_removal IS DISTINCT FROM s.removal AS news
         FROM owned o SEMI JOIN told t ON t.host_id = o.host_id
         LEFT JOIN said s ON s.host_id = o.host_id AND s.res_id = o.res_id
         """
     )
+    con.execute(
+        "DELETE FROM let_go USING told t WHERE t.host_id = let_go.host_id "
+        "AND NOT EXISTS (FROM said s WHERE s.host_id = let_go.host_id AND s.res_id = let_go.res_id)"
+    )
     con.unregister("told")
     con.unregister("said")
-    if con.execute("SELECT count(*) FROM heard WHERE confirmed <> said").fetchall()[0][0]:
+    if con.execute("SELECT count(*) FROM heard WHERE news").fetchall()[0][0]:
         con.execute(
-            "UPDATE owned SET confirmed = h.said FROM heard h "
-            "WHERE h.host_id = owned.host_id AND h.res_id = owned.res_id AND h.confirmed <> h.said"
+            "UPDATE owned SET confirmed = h.said, told = h.digest, told_removal = h.removal FROM heard h "
+            "WHERE h.host_id = owned.host_id AND h.res_id = owned.res_id AND h.news"
         )
     con.execute(
         "DELETE FROM owned USING observed o WHERE NOT owned.confirmed "
         "AND o.host_id = owned.host_id AND o.res_id = owned.res_id AND o.status = ?",
         [ABSENT],
     )
-    ours = set(con.execute("SELECT host_id, res_id FROM heard").fetchall())
+    ours = set(con.execute("SELECT host_id, res_id FROM heard UNION ALL FROM let_go").fetchall())
     fresh = [found for place, found in said.items() if place not in ours]
     if fresh:
-        write_owned(con, names, [mine for mine, _ in fresh], bodies, [at for _, at in fresh])
+        write_owned(con, names, [mine for mine, _ in fresh], bodies, [at for _, at in fresh], told=True)
 
 
 def write_owned(
-    con: duckdb.DuckDBPyConnection, names: Names, owned: Sequence[Owned], bodies: Bodies, at: Sequence[float]
+    con: duckdb.DuckDBPyConnection,
+    names: Names,
+    owned: Sequence[Owned],
+    bodies: Bodies,
+    at: Sequence[float],
+    *,
+    told: bool = False,
 ) -> None:
-    """Insert or replace ownership, each `at` its moment; `owned_since` stays, `applied_at` moves only with the digest."""
+    """Insert or replace ownership, each `at` its moment; `owned_since` stays, `applied_at` moves only with the digest.
+    `told`: the hosts' own files say so themselves."""
     specs = [bodies.put(dict(mine.spec)) for mine in owned]
     fresh: dict[str, Any] = {
         "host_id": numpy.array([names.hosts[mine.key.host] for mine in owned], dtype="int32"),
@@ -88,18 +103,22 @@ def write_owned(
         CREATE OR REPLACE TEMP TABLE kept AS
         SELECT f.host_id, f.res_id, f.origin, f.digest, f.spec, f.commit_id, f.on_remove, f.path, f.line,
                coalesce(o.owned_since, f.kept_at) AS owned_since,
-               CASE WHEN o.digest = f.digest THEN o.applied_at ELSE f.kept_at END AS applied_at
+               CASE WHEN o.digest = f.digest THEN o.applied_at ELSE f.kept_at END AS applied_at, true AS confirmed,
+               CASE WHEN $told THEN f.digest ELSE o.told END AS told,
+               CASE WHEN $told THEN f.on_remove ELSE o.told_removal END AS told_removal
         FROM fresh_owned f LEFT JOIN owned o ON o.host_id = f.host_id AND o.res_id = f.res_id
-        """
+        """,
+        {"told": told},
     )
     con.unregister("fresh_owned")
     con.execute("DELETE FROM owned USING kept k WHERE k.host_id = owned.host_id AND k.res_id = owned.res_id")
-    con.execute("INSERT INTO owned SELECT *, true FROM kept")
+    con.execute("DELETE FROM let_go USING kept k WHERE k.host_id = let_go.host_id AND k.res_id = let_go.res_id")
+    con.execute("INSERT INTO owned FROM kept")
     bodies.write(con, specs)
 
 
 def drop_owned(con: duckdb.DuckDBPyConnection, names: Names, keys: Iterable[Key]) -> None:
-    """End ownership of these keys; what was never owned is passed over."""
+    """End ownership of these keys; what was never owned is passed over. The hosts that still say otherwise will be told."""
     known = [
         (names.hosts[key.host], names.refs[key.ref])
         for key in keys
@@ -112,18 +131,44 @@ def drop_owned(con: duckdb.DuckDBPyConnection, names: Names, keys: Iterable[Key]
         "res_id": numpy.array([ref for _, ref in known], dtype="int32"),
     }
     con.register("gone", gone)
+    con.execute(
+        "INSERT INTO let_go SELECT host_id, res_id FROM owned SEMI JOIN gone USING (host_id, res_id) WHERE told IS NOT NULL"
+    )
     con.execute("DELETE FROM owned USING gone g WHERE g.host_id = owned.host_id AND g.res_id = owned.res_id")
     con.unregister("gone")
 
 
 def owned_on(db: Db, names: Names, hosts: Sequence[str]) -> Mapping[str, tuple[Owned, ...]]:
     """What is owned on each of `hosts`, by us or by the host's word, in key order."""
+    return _owned(db, names, hosts, "true")
+
+
+def untold(db: Db, names: Names, hosts: Sequence[str]) -> Mapping[str, Untold]:
+    """What the own file of each of `hosts` did not say when it was heard last. What it said once and says no longer is
+    not told again: only what both say may be deleted."""
+    own = _owned(
+        db, names, hosts,
+        "o.confirmed AND (o.told IS DISTINCT FROM o.digest OR o.told_removal IS DISTINCT FROM o.on_remove)",
+    )  # fmt: skip
+    gone: dict[str, list[Key]] = {}
+    ids = [names.hosts[name] for name in hosts if name in names.hosts]
+    for host_id, res_id in (
+        db.rows("FROM let_go WHERE host_id IN (SELECT unnest(?)) ORDER BY ALL", [ids]) if ids else ()
+    ):
+        key = Key(names.host(host_id), *ref_parts(names, res_id))
+        gone.setdefault(key.host, []).append(key)
+    return {
+        host: Untold(own=own.get(host, ()), disown=tuple(sorted(gone.get(host, ())))) for host in sorted({*own, *gone})
+    }
+
+
+def _owned(db: Db, names: Names, hosts: Sequence[str], where: str) -> Mapping[str, tuple[Owned, ...]]:
     ids = [names.hosts[name] for name in hosts if name in names.hosts]
     if not ids:
         return {}
     rows = db.rows(
         "SELECT o.host_id, o.res_id, o.origin, o.digest, o.spec, o.commit_id, o.on_remove, o.path, o.line "
-        "FROM owned o WHERE o.host_id IN (SELECT unnest(?))",
+        f"FROM owned o WHERE o.host_id IN (SELECT unnest(?)) AND {where}",
         [ids],
     )
     specs = bodies_.read(db, (row[4] for row in rows))

@@ -102,7 +102,15 @@ CREATE TABLE owned (
     line INTEGER NOT NULL,              -- and line
     owned_since TIMESTAMP NOT NULL,     -- when trueup began to keep it
     applied_at TIMESTAMP NOT NULL,      -- when this digest reached the host
-    confirmed BOOLEAN NOT NULL          -- the host's own file says so too; if not, it is shown and never deleted
+    confirmed BOOLEAN NOT NULL,         -- the host's own file says so too; if not, it is shown and never deleted
+    told UBIGINT,                       -- the digest that the host's own file said last; NULL: it didn't name it
+    told_removal VARCHAR                -- and its on_remove
+);
+
+-- What was let go of while the host's own file still says that trueup owns it: to be told at the next visit.
+CREATE TABLE let_go (
+    host_id INTEGER NOT NULL,           -- host
+    res_id INTEGER NOT NULL             -- resource
 );
 
 -- Commits that were read, valid or not.

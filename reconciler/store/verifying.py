@@ -37,6 +37,7 @@ KEYS = {
     "resource": ("res_id", "kind || '/' || name"),
     "observed": ("host_id || ' ' || res_id",),
     "owned": ("host_id || ' ' || res_id",),
+    "let_go": ("host_id || ' ' || res_id",),
     "backoff": ("host_id || ' ' || res_id",),
     "body": ("digest",),
     "meta": ("name",),

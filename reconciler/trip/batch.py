@@ -180,7 +180,7 @@ class _Run:
 
     def limit(self, visit: Visit) -> float:
         """Seconds that this visit may take: a change may install for long, who is only looked at answers soon."""
-        if visit.changes:
+        if visit.changes or visit.own:  # with what is owned now a command may run that an earlier visit left due
             return self.settings.visit_limit
         # Who has never shown a Python may have to be given one first.
         given = start.LIMIT if visit.host.bootstrap and not self.batch.pythons.of(visit.host.name) else 0

@@ -49,7 +49,9 @@ class Secrets:
                 self.names[name] = (host, dict(value))
                 return Raw("{{ " + name + " }}")
             case {"join": [*parts]}:
-                return Raw("".join(_literal(part) if isinstance(part, str) else self.placed(part, host) for part in parts))
+                return Raw(
+                    "".join(_literal(part) if isinstance(part, str) else self.placed(part, host) for part in parts)
+                )
             case {"blob": str(blob)}:
                 name = f"trueup_blob_{blob[:16]}"
                 self.names[name] = (host, dict(value))

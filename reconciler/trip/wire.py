@@ -60,11 +60,13 @@ packs well takes all memory. 100,000 owned things have 1.5 million."""
 _VALUE = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[,\[{]', re.DOTALL)
 """A string (passed over), or a sign that another value follows. An unfinished string ends with the text, so that the
 search stays linear."""
+_DIGEST = re.compile(r"[0-9a-f]{0,16}")
 MOST_STATE = 2 * 1024 * 1024
 """Bytes of one reading's JSON."""
 MOST_OWNED = 100_000
 LONG_TEXT = 1024
 """Characters of a spec's text that the host's file keeps; longer ones (a file's content) by digest only."""
+
 
 class BadAnswer(Exception):
     """What came back is not an answer; the text says how."""
@@ -301,6 +303,8 @@ def _owned(host: str, given: Sequence[Json]) -> tuple[Owned, ...]:
         texts = [entry.get(name) for name in ("kind", "name", "digest", "commit", "onRemove")]
         if entry.get("origin") in ("created", "found") and all(isinstance(t, str) and len(t) < 4096 for t in texts):
             kind, name, told, commit, on_remove = (str(text) for text in texts)
+            if not _DIGEST.fullmatch(told):
+                continue
             found.append(
                 Owned(
                     key=Key(host, kind, name),

@@ -30,6 +30,7 @@ from reconciler.core.model import (
     Result,
     Row,
     Trouble,
+    Untold,
     Visit,
     WaveRun,
 )
@@ -113,6 +114,8 @@ class FakeStore:
     """Failures in a row, and how many."""
     outcomes: list[tuple[int, Outcome]] = field(default_factory=list)
     """(round, outcome)."""
+    untold_on: dict[str, Untold] = field(default_factory=dict)
+    """What the hosts have not said, as the test will have it."""
 
     def past(self, desired: Desired) -> FakePast:
         by_kind: dict[str, int] = {}
@@ -160,6 +163,9 @@ class FakeStore:
             if key.host in hosts:
                 found[key.host] = (*found.get(key.host, ()), mine)
         return found
+
+    def untold(self, hosts: Sequence[str]) -> Mapping[str, Untold]:
+        return {host: self.untold_on[host] for host in hosts if host in self.untold_on}
 
     def past_of_hosts(self) -> Mapping[str, HostPast]:
         return self.hosts
@@ -286,6 +292,8 @@ class FakeTrip:
     """Host → machine-id that it answers with."""
     visits: list[tuple[str, int]] = field(default_factory=list)
     """(host, number of changes) of every visit, in order."""
+    told: list[tuple[str, tuple[Key, ...], tuple[Key, ...]]] = field(default_factory=list)
+    """(host, owned, let go of) of every visit that told something."""
     done: list[Key] = field(default_factory=list)
     """Every effect on a host, in order: a doubled one shows."""
 
@@ -295,6 +303,8 @@ class FakeTrip:
         for visit in visits:
             name = visit.host.name
             self.visits.append((name, len(visit.changes)))
+            if visit.own or visit.disown:
+                self.told.append((name, tuple(mine.key for mine in visit.own), visit.disown))
             if name in self.away:
                 on_report(Report(host=name, trouble=Trouble(code="timeout", why="connection timed out (10 s)")))
                 continue

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from reconciler import acts, line
 from reconciler.core import visits
-from reconciler.core.model import Absent, Commit, Key, Outcome, Present, Report, Result, Trouble
+from reconciler.core.model import Absent, Commit, Key, Outcome, Present, Report, Result, Trouble, Untold
 from reconciler.core.problem import Refused
 from reconciler.manifests.kinds import load_kinds
 from reconciler.secrets import Sealer
@@ -270,6 +270,28 @@ def test_what_is_right_already_becomes_owned_without_a_visit(bench: Bench) -> No
     line.reconcile(bench.world)
     assert bench.motd_on("web-1") == "hello", "what was found is released, not removed"
     assert bench.store.owned == {}
+
+
+def test_a_look_and_a_change_tell_hosts_what_they_do_not_know_where_they_may_be_written(bench: Bench) -> None:
+    modes = [("hosts/web-22.yaml", host("web-22").replace("user: root", "user: root, mode: observe"))]
+    names = ("db-1", "web-1", "web-22")
+    bench.repo.push(repo_of(*modes))
+    line.reconcile(bench.world)
+    news = {name: Untold(own=tuple(bench.store.owned_on([name]).get(name, ()))) for name in names}
+    bench.store.untold_on = {
+        name: replace(untold, disown=(Key(name, "File", "/old"),)) for name, untold in news.items()
+    }
+    assert bench.trip.told == []
+    bench.clock[0] += 601
+    line.reconcile(bench.world)
+    motd = {name: Key(name, "File", "/etc/motd") for name in names}
+    old = {name: Key(name, "File", "/old") for name in names}
+    assert bench.trip.told == [(name, (motd[name],), (old[name],)) for name in ("db-1", "web-1")]
+    bench.trip.told.clear()
+    acts.pause(bench.world, {"selector": "db-1", "for": "2h", "why": "migration", "who": "Ada"})
+    bench.repo.push(repo_of(*modes, text="other"))
+    line.reconcile(bench.world)
+    assert bench.trip.told == [("web-1", (), (old["web-1"],))], "what changes is told by its change"
 
 
 def test_a_machine_under_two_names_is_sent_nothing_until_the_manifest_says_so(bench: Bench) -> None:

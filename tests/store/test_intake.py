@@ -25,6 +25,7 @@ from reconciler.core.model import (
     Report,
     Result,
     Trouble,
+    Untold,
     Unknown,
     digest,
 )
@@ -157,6 +158,54 @@ def test_what_the_host_neither_confirms_nor_has_is_forgotten(store: DuckStore) -
     take(store, MINE)
     take(store, seen=Absent(), at=NOW + 60)
     assert store.owned_on(["web-1"]) == {}
+
+
+def untold(store: DuckStore) -> Untold:
+    return store.untold(["web-1", "nobody"]).get("web-1", Untold())
+
+
+def test_what_the_host_has_not_said_is_untold_until_it_says_just_that(store: DuckStore) -> None:
+    take(store, at=NOW - 60)
+    store.own([MINE], (), NOW)
+    assert untold(store) == Untold(own=(MINE,))
+    take(store, MINE)
+    assert untold(store) == Untold()
+    for other in (replace(MINE, digest="7" * 16), replace(MINE, on_remove="delete")):
+        store.own([other], (), NOW + 60)
+        assert untold(store) == Untold(own=(other,))
+        take(store, MINE, at=NOW + 60)
+        assert untold(store) == Untold(own=(other,)), "it says the old one"
+        take(store, other, at=NOW + 61)
+        assert untold(store) == Untold()
+    store.own([MINE], (), NOW + 90)
+    store.took(report("web-1", {HALL: Present({"colour": "red"})}, at=NOW + 90), FLEET, NOW + 90)
+    assert untold(store) == Untold(own=(MINE,)), "a visit that heard nothing of its file tells nothing"
+
+
+def test_what_the_host_says_no_longer_is_not_told_again_unless_it_is_adopted_anew(store: DuckStore) -> None:
+    take(store, MINE)
+    take(store, at=NOW + 60)
+    assert untold(store) == Untold(), "only what both say may be deleted"
+    store.own([MINE], (), NOW + 60)
+    assert untold(store) == Untold(own=(MINE,))
+
+
+def test_what_was_let_go_of_is_not_taken_in_again_before_the_host_was_told(store: DuckStore) -> None:
+    take(store, MINE)
+    store.own((), [KEY], NOW)
+    for later in (60, 120):
+        assert untold(store) == Untold(disown=(KEY,))
+        take(store, MINE, at=NOW + later)
+        assert store.owned_on(["web-1"]) == {} and store.past(NOTHING).rows == ()
+    take(store, at=NOW + 180)
+    assert untold(store) == Untold()
+    take(store, MINE, at=NOW + 240)
+    assert store.owned_on(["web-1"]) == {"web-1": (MINE,)}, "who comes back with it later is believed again"
+    store.own((), [KEY], NOW + 250)
+    store.own([MINE], (), NOW + 251)
+    assert untold(store) == Untold(own=(MINE,)), "declared again meanwhile"
+    store.own((), [KEY], NOW + 252)
+    assert untold(store) == Untold(), "of what the host was never heard to say there is nothing to take back"
 
 
 def test_ownership_keeps_its_beginning_and_moves_with_what_is_applied(store: DuckStore) -> None:

@@ -69,6 +69,19 @@ def test_a_file_of_each_release_becomes_the_newest_and_keeps_its_rows(tmp_path: 
         assert migrated.execute("SELECT kind, name FROM resource").fetchall() == [("Lamp", "hall")]
 
 
+def test_of_what_older_releases_owned_the_hosts_count_as_told(tmp_path: Path) -> None:
+    path = tmp_path / "state.duckdb"
+    made_by(RELEASED[1], path)
+    with duckdb.connect(str(path)) as con:
+        con.execute(
+            "INSERT INTO owned VALUES (1, 1, 'found', 7, 16394434405023155281, 'c', '', 'lamps.yaml', 1, "
+            "TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-01', true)"
+        )
+    store = DuckStore(path, KINDS)
+    assert len(store.owned_on(["web-1"])["web-1"]) == 1 and store.untold(["web-1"]) == {}
+    store.close()
+
+
 def _with_one_more(folder: Path, sql: str) -> int:
     """A folder of migrations with a further one; its number."""
     folder.mkdir()

@@ -13,7 +13,7 @@ from lab import Lab, LabHost, Spec
 from reconciler import manifests
 from reconciler.core import select, visits
 from reconciler.core.kind import Kinds
-from reconciler.core.model import Desired, HostPast, Json, Key, Observation, Owned, Plan, Report, Result, Visit
+from reconciler.core.model import Desired, HostPast, Json, Key, Observation, Owned, Plan, Report, Result, Untold, Visit
 from reconciler.core.plan import PlanInput
 from reconciler.core.plan import plan as make_plan
 from reconciler.core.predict import owned_after
@@ -95,9 +95,16 @@ class Fleet:
         return plan
 
     def visits(self, text: str, only: tuple[str, ...] = ()) -> tuple[Visit, ...]:
-        desired = self.desired(text)
+        desired, plan = self.desired(text), self.plan(text)
+        told: dict[str, Untold] = {}
+        for mine in visits.adoptions(desired, plan.adopt, self._owned_on()):
+            known = told.get(mine.key.host, Untold())
+            told[mine.key.host] = replace(known, own=(*known.own, mine))
+        for key in plan.release:
+            known = told.get(key.host, Untold())
+            told[key.host] = replace(known, disown=(*known.disown, key))
         return visits.visits(
-            self.kinds, desired, self._names(only), self._owned_on(), self.past, self.sealer.host_key, self.plan(text)
+            self.kinds, desired, self._names(only), self._owned_on(), self.past, self.sealer.host_key, plan, told
         )
 
     def act(self, text: str, only: tuple[str, ...] = ()) -> dict[str, Report]:

@@ -9,7 +9,7 @@ from .desired import Desired, Manifest, Meaning, Resource, Spread
 from .inventory import DEFAULT_WAVES, Host, Limit, Policy, WaveRule
 from .names import NOTHING, Commit, Json, Key, Ref, Source, State, canonical, digest
 from .observed import Absent, Observation, Present, Unknown, observation, reading_json, same_observation
-from .past import Approval, Backoff, HostPast, Origin, Owned, Pause, WaveRun
+from .past import Approval, Backoff, HostPast, Origin, Owned, Pause, Untold, WaveRun
 from .planned import Action, Change, FieldChange, GuardHit, Hold, Left, Plan, Reason, Row
 from .visit import Look, Op, Outcome, Reading, Report, Result, Trouble, Verdict, Visit
 
@@ -56,6 +56,7 @@ __all__ = [
     "State",
     "Trouble",
     "Unknown",
+    "Untold",
     "Verdict",
     "Visit",
     "WaveRule",

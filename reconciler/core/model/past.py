@@ -28,6 +28,16 @@ class Owned:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Untold:
+    """What one host's own file does not say yet: it is told at the next visit."""
+
+    own: tuple[Owned, ...] = ()
+    """Owned there since, or with another digest."""
+    disown: tuple[Key, ...] = ()
+    """Let go of since."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Pause:
     """Somebody asked trueup to leave hosts alone for a while."""
 

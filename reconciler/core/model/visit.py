@@ -74,8 +74,9 @@ class Visit:
     ops: Mapping[Key, tuple[Op, ...]] = field(default_factory=dict)
     looks: tuple[Look, ...] = ()
     own: tuple[Owned, ...] = ()
-    """To be recorded in the host's own file (adopted without an op)."""
+    """To be recorded in the host's own file (owned without an op)."""
     disown: tuple[Key, ...] = ()
+    """To be forgotten there (let go of without an op)."""
     machine_id: str = ""
     """As remembered; another one on the host means it was reborn: nothing is run."""
     fleet: str = "fleet"

@@ -8,7 +8,8 @@ The steps, in order:
 3. Write down what is about to be owned. Run the ops of each change, in order; a failure stops its dependents only.
 4. Read everything that was asked for, write the host's own file, answer.
 
-A visit without changes is a look: it writes nothing at all.
+A visit without changes is a look: it writes nothing at all, unless it was told what is owned here since (`own`, `disown`).
+What can't be written then is no trouble: everything is read, and the next visit tells it again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import os
 import platform
 import sys
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from . import ops
 from .limits import TimeUp, within
@@ -59,10 +60,10 @@ class Visit:
         self.outcomes: List[Optional[Dict[str, Any]]] = [None] * len(self.changes)
         self.runner = ops.Runner(code, str(payload.get("ansible", "")))
         self.own = OwnFile(str(payload["fleet"]))
-        self.writes = bool(
-            self.changes or payload["own"] or payload["disown"] or payload.get("forget") or payload.get("settled")
-        )
+        self.works = bool(self.changes or payload.get("forget") or payload.get("settled"))
+        self.told = bool(payload["own"] or payload["disown"])
         self.machine = ""
+        self.touched: Set[str] = set()
         self.extra: List[Dict[str, Any]] = []
         self.unsaved: Optional[OSError] = None
         """Why what was done can't be written down here."""
@@ -73,10 +74,8 @@ class Visit:
         if meant and meant != self.machine:
             why = "its machine-id is %s, not %s" % (self.machine or "missing", meant)
             return _answer(self.machine, trouble={"code": "reborn", "why": why})
-        self.own.lock(LOCK_WAIT, create=self.writes)
-        if self.writes:
-            self.machine = self.own.identity(machine_id(), make=True)
-            self.own.take_lease(str(self.payload["holder"]), float(self.payload["lease"]))
+        writes = self.begin()
+        if self.works:
             self.settle()
             self.prepare()
             if self.payload.get("judge"):
@@ -84,19 +83,41 @@ class Visit:
                 return self.answer(self.read_all(), judged)
             for index in range(len(self.changes)):
                 self.outcomes[index] = self.change(index)
+        if writes:
             self.finish()
         readings = self.read_all()
-        if self.writes:
+        if writes:
             self.remember(readings)
         return self.answer(readings, self.outcomes)
+
+    def begin(self) -> bool:
+        """Take the lock, and the lease where there is something to write; False when nothing is to be written, or a look
+        can't. Raises Taken, and OSError, when what is to be done can't be written down."""
+        try:
+            self.own.lock(LOCK_WAIT, create=self.works or self.told)
+            if self.works or self.told:
+                self.own.take_lease(str(self.payload["holder"]), float(self.payload["lease"]))
+                self.machine = self.own.identity(machine_id(), make=True)
+                return True
+        except OSError as error:
+            if self.works:
+                raise
+            self.unsaved = error
+            self.own.lock(LOCK_WAIT, create=False)
+        except Taken as taken:
+            if self.works or taken.code != "leased":
+                raise
+            self.unsaved = OSError(errno.EBUSY, taken.why)
+        return False
 
     def answer(self, readings: List[Reading], outcomes: List[Any]) -> Dict[str, Any]:
         more: Dict[str, Any] = {}
         readable = self.own.readable
         if self.unsaved is not None:
-            # The file still says what was about to happen; the next visit settles it by what it reads.
+            # The file doesn't say what it should; the next visit settles it by what it reads, or tells it again.
             readable = False
-            more["trouble"] = _trouble(self.unsaved)
+            if self.works:
+                more["trouble"] = _trouble(self.unsaved)
         return _answer(
             self.machine,
             readings=readings,
