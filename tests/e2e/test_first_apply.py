@@ -135,6 +135,6 @@ def test_observe_mode_changes_nothing(fleet: Fleet) -> None:
     fleet.write("motd.yaml", 'kind: File\nmetadata: {name: /etc/motd}\nspec: {hosts: all, content: "hello\\n"}\n')
     fleet.land()
     before = [raw.read(host).text() for host in fleet.hosts]
-    fleet.trueup("apply", expect=None)
+    assert "nothing runs" in fleet.trueup("apply", expect=3).stdout
     assert [raw.read(host).text() for host in fleet.hosts] == before
     assert "hello" in fleet.trueup("plan", expect=2).stdout

@@ -19,7 +19,7 @@ def test_a_changed_host_key_stops_that_host_alone(fleet: Fleet) -> None:
     before = raw.read(one).text()
     fleet.write("good.yaml", GOOD.replace("good\\n", "better\\n"))
     fleet.land()
-    fleet.trueup("apply", expect=None)
+    fleet.trueup("apply", expect=1)
     assert raw.read(one).text() == before, "something was sent to a host that can't prove who it is"
     assert two.read("/etc/good") == "better\n"
     assert "key" in fleet.trueup("status", "lab-1", expect=None).stdout.lower()
@@ -42,7 +42,7 @@ def test_a_first_key_is_pinned(make_fleet: Callable[..., Fleet]) -> None:
     fleet.hosts[0].new_host_key()
     fleet.write("good.yaml", GOOD.replace("good\\n", "better\\n"))
     fleet.land()
-    fleet.trueup("apply", expect=None)
+    fleet.trueup("apply", expect=1)
     assert fleet.hosts[0].read("/etc/good") == "good\n"
 
 
@@ -58,7 +58,7 @@ def test_sudo_with_a_password(make_fleet: Callable[..., Fleet], tmp_path: Path) 
     fleet = make_fleet(Spec(user="deploy", sudo="password", password="s3cret-Pass"))
     fleet.write("good.yaml", GOOD)
     fleet.land()
-    fleet.trueup("apply", expect=None)
+    fleet.trueup("apply", expect=1)
     assert not fleet.hosts[0].exists("/etc/good")
     assert "sudo" in fleet.trueup("status", "lab-1", expect=None).stdout
     secret = tmp_path / "become"
