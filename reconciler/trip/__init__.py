@@ -24,6 +24,7 @@ from . import ssh
 from .batch import Batch, Pythons, kind_ops
 from .bundler import Bundler
 from .plain import Plain
+from .run import Behind
 from .warm import Warm
 
 KINDS_FOLDER = Path(__file__).parent.parent / "kinds"
@@ -36,6 +37,7 @@ class AnsibleTrip:
         self.kinds = kinds
         self.settings = settings
         self.opener = opener
+        self.behind = Behind()
 
     @cached_property
     def warm(self) -> Warm:
@@ -54,6 +56,7 @@ class AnsibleTrip:
             bundler=bundler,
             pythons=pythons,
             warm=self.warm,
+            behind=self.behind,
         )
 
     def go(
@@ -82,8 +85,11 @@ class AnsibleTrip:
 
     def close(self) -> None:
         """End what was kept for the next visit: Ansible's process, and the connections."""
-        self.warm.close()
-        self.hang_up()
+        try:
+            self.behind.settle()
+        finally:
+            self.warm.close()
+            self.hang_up()
 
     def hang_up(self) -> None:
         """End the connections that were kept for the next visit."""

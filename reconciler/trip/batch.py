@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -73,12 +74,16 @@ class Batch:
     bundler: Bundler
     pythons: Pythons
     warm: Warm
+    behind: run.Behind
 
     def go(self, visits: Sequence[Visit], on_report: OnReport, on_words: OnWords, *, adds: Adds = _nothing) -> None:
-        """All visits in one run. `on_report` once for each host, as it ends; `adds` adds to a visit's order."""
+        """All visits in one run. `on_report` once for each host, as it ends; `adds` adds to a visit's order. Comes back
+        with the last report; what Ansible still does then goes on `behind`, and raises at the next run or at the close."""
         if visits:
-            with run.folder(self.settings) as at:
-                _Run(self, at, visits, on_report, on_words, adds).go()
+            self.behind.settle(run.Behind.MOST)
+            with ExitStack() as ends:
+                at = ends.enter_context(run.folder(self.settings))
+                _Run(self, at, visits, on_report, on_words, adds).go(ends)
 
 
 class _Run:
@@ -99,7 +104,9 @@ class _Run:
         self.jumps: dict[str, Trouble] = {}
         """Jump host → what is wrong with it."""
 
-    def go(self) -> None:
+    def go(self, ends: ExitStack) -> None:
+        """`ends` closes what the run stands on."""
+        ends.callback(self.memory.close)
         try:
             password = self._password()
             inventory = {} if password is None else self._inventory()
@@ -107,12 +114,12 @@ class _Run:
             said = ""
             if inventory:
                 said = run.play(
-                    self.at, self.settings, PLAY, inventory, self._event, warm=self.batch.warm, password=password or ""
-                )
+                    self.at, self.settings, PLAY, inventory, self._event, warm=self.batch.warm, password=password or "",
+                    enough=lambda: not self.open, behind=self.batch.behind, ends=ends,
+                )  # fmt: skip
             for alias in sorted(self.open):
                 self._end(alias, troubles.trouble("runner", self.orders[alias].visit.host, said.strip()[-300:]))
         finally:
-            self.memory.close()
             self.batch.pythons.save()
 
     def _password(self) -> str | None:

@@ -16,9 +16,10 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 from ..core.model import Json
 from ..settings import Settings
@@ -119,12 +120,18 @@ def play(
     warm: Warm | None = None,
     password: str = "",
     extra: str = "",
-    cancelled: Callable[[], bool] = lambda: False,
+    enough: Callable[[], bool] = lambda: False,
+    behind: Behind | None = None,
+    ends: ExitStack | None = None,
 ) -> str:
-    """Run `playbook` (its text) over `inventory` (host → variables) in the folder `at`; events as they come. `warm`
-    has Ansible imported already; `extra` is the path of a file with more variables.
+    """Run `playbook` (its text) over `inventory` (host → variables) in the folder `at`; events as they come, in this
+    thread. `warm` has Ansible imported already; `extra` is the path of a file with more variables.
 
-    Gives what Ansible printed when it did not run properly, empty when it did. Never raises for hosts.
+    Once `enough` was heard (asked after each event) it comes back, and the run's own end is left to `behind`, and with it
+    `ends`, which closes what the run stands on: the folder among others.
+
+    Gives what Ansible printed when it did not run properly, empty when it did. Never raises for hosts; what `on_event`
+    raises ends the run.
     """
     from ansible_runner.interface import init_runner  # type: ignore[import-untyped]
 
@@ -133,37 +140,109 @@ def play(
     (at / "inventory").mkdir(mode=0o700)
     hosts = json.dumps({"all": {"hosts": inventory}})
     _private(at / "inventory" / "hosts.json", hosts)
-    pipe = Pipe(at / "password", password.encode()) if password else None
     words = ["-e", f"@{extra}"] if extra else []
     home = warm.at if warm is not None else at
-    if pipe is not None:
-        words += ["--become-password-file", str(at / "password")]
-
-    def heard(event: dict[str, Json]) -> bool:
-        on_event(event)
-        return False  # nothing of it is kept on disk
-
-    try:
-        runner = init_runner(
+    with ExitStack() as mine:
+        if password:
+            mine.callback(Pipe(at / "password", password.encode()).close)
+            words += ["--become-password-file", str(at / "password")]
+        runner = _Runner()
+        made = init_runner(
             private_data_dir=str(at),
             playbook="play.yml",
             inventory=str(at / "inventory" / "hosts.json"),
             cmdline=" ".join(words) or None,
             envvars=environment(home, settings),
-            settings={"suppress_ansible_output": True},
+            settings={"suppress_ansible_output": True, "pexpect_timeout": 1},
             quiet=True,
-            event_handler=heard,
-            cancel_callback=cancelled,
+            event_handler=runner.heard,
+            cancel_callback=runner.cancelled.is_set,
             ident="run",
         )
-        runner.config.env = _only_ours(runner.config.env, home, settings, warm)
-        runner.run()
-        if runner.rc in (0, 2, 4):  # all well; some failed; some were unreachable
+        made.config.env = _only_ours(made.config.env, home, settings, warm)
+        runner.start(made)
+        try:
+            while (event := runner.events.get()) is not None:
+                on_event(event)
+                if behind is not None and ends is not None and enough():
+                    ends.push(mine.pop_all())
+                    behind.left(runner, ends.pop_all())
+                    return ""
+        except BaseException:
+            runner.cancelled.set()
+            runner.end()
+            raise
+        runner.end()
+        if runner.error is not None:
+            raise runner.error
+        if made.rc in (0, 2, 4):  # all well; some failed; some were unreachable
             return ""
         return (at / "artifacts" / "run" / "stdout").read_text(encoding="utf-8", errors="replace") or "it said nothing"
-    finally:
-        if pipe is not None:
-            pipe.close()
+
+
+class _Runner:
+    """ansible_runner in a thread of its own: it takes a tenth of a second to find that its process has ended."""
+
+    def __init__(self) -> None:
+        self.events: SimpleQueue[Event | None] = SimpleQueue()
+        """None is the end."""
+        self.cancelled = threading.Event()
+        """Asked once a second."""
+        self.error: BaseException | None = None
+
+    def heard(self, event: dict[str, Json]) -> bool:
+        self.events.put(event)
+        return False  # nothing of it is kept on disk
+
+    def start(self, runner: Any) -> None:
+        self._thread = threading.Thread(target=self._run, args=(runner,), name="runner", daemon=True)
+        self._thread.start()
+
+    def _run(self, runner: Any) -> None:
+        try:
+            runner.run()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.events.put(None)
+
+    def end(self) -> None:
+        self._thread.join()
+
+
+class Behind:
+    """Runs of which all was heard: they come to their end by themselves, and what they stood on is cleared away then."""
+
+    MOST = 2
+    """Runs at once that are left so."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._left: list[tuple[_Runner, threading.Thread]] = []
+
+    def left(self, runner: _Runner, ends: ExitStack) -> None:
+        def end() -> None:
+            runner.end()
+            ends.close()
+
+        thread = threading.Thread(target=end, name="runs-end", daemon=True)
+        with self._lock:
+            self._left.append((runner, thread))
+            thread.start()
+
+    def settle(self, most: int = 0) -> None:
+        """Wait until at most `most` of them are under way. Raises what one of those that have ended ended with."""
+        while True:
+            with self._lock:
+                ended = [one for one in self._left if not one[1].is_alive()]
+                self._left = [one for one in self._left if one not in ended]
+                oldest = self._left[0][1] if len(self._left) > most else None
+            for runner, _ in ended:
+                if runner.error is not None:
+                    raise runner.error
+            if oldest is None:
+                return
+            oldest.join()
 
 
 def environment(home: Path, settings: Settings) -> dict[str, str]:
