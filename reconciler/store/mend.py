@@ -24,6 +24,11 @@ HEADERS = 3 * 4096
 
 _TORN = re.compile(r"replaying WAL file.*entry at byte position (\d+)", re.IGNORECASE | re.DOTALL)
 
+_OF_THE_LOG = re.compile(r"\bWAL\b")
+_COMMITTED = re.compile(rb"\x05\0{7}.{8}\x64\0\x64\xff\xff", re.DOTALL)
+"""The entry that ends a transaction in the log: its length, its checksum, and the five bytes of it. A log without any
+holds nothing that was ever reported as written, whatever else is in it."""
+
 _SHORT = re.compile(r"not a valid duckdb|could not read enough bytes", re.IGNORECASE)
 
 
@@ -68,17 +73,29 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def _cut_at(log: Path, words: str) -> int | None:
+    """How many bytes of the log may be kept; None when it isn't torn, or not there."""
+    if not log.exists():
+        return None
+    if torn := _TORN.search(words):
+        return int(torn[1])
+    # Torn in its first entry, which says whose log it is and has no checksum: DuckDB can't tell it from damage.
+    if _OF_THE_LOG.search(words) and not _COMMITTED.search(log.read_bytes()):
+        return 0
+    return None
+
+
 def _mended(path: Path, words: str) -> str:
     """What was done, in a sentence; empty when nothing could be."""
     log = log_of(path)
-    torn = _TORN.search(words)
-    if torn and log.exists():
+    torn = _cut_at(log, words)
+    if torn is not None:
         kept = aside(log, "torn")
         shutil.copyfile(log, kept)
         os.chmod(kept, 0o600)
         with log.open("r+b") as file:
-            lost = os.fstat(file.fileno()).st_size - int(torn[1])
-            file.truncate(int(torn[1]))
+            lost = os.fstat(file.fileno()).st_size - torn
+            file.truncate(torn)
             os.fsync(file.fileno())
         sync_folder(path.parent)
         return (

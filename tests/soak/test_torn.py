@@ -15,6 +15,6 @@ def test_a_log_torn_at_every_seventh_byte(killed: tuple[Path, list[int]], tmp_pa
 
 
 def test_writers_killed_by_their_disk(tmp_path: Path) -> None:
-    for limit in range(800_000, 4_000_000, 33_333):
+    for limit in range(800_000, 4_000_000, 133_333):
         (tmp_path / str(limit)).mkdir()
         killed_by_its_disk(tmp_path / str(limit), limit)

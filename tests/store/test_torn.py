@@ -111,6 +111,29 @@ def test_what_was_cut_off_is_kept_and_said(
     assert str(kept[0]) in caplog.text and "never written whole" in caplog.text
 
 
+@pytest.mark.parametrize(("cut", "tail"), [(2, "zeros"), (9, "noise"), (20, "noise"), (33, "noise")])
+def test_a_log_torn_in_its_very_first_entry_holds_nothing_and_is_cut(
+    killed: tuple[Path, list[int]], tmp_path: Path, cut: int, tail: str
+) -> None:
+    path, _ = killed
+    log = mend.log_of(path).read_bytes()
+    rest = bytes(len(log) - cut) if tail == "zeros" else random.Random(cut).randbytes(len(log) - cut)
+    assert seen(laid(tmp_path / "one", path.read_bytes(), log[:cut] + rest)) == []
+
+
+def test_a_damaged_first_entry_with_transactions_behind_it_is_told_and_left(
+    killed: tuple[Path, list[int]], tmp_path: Path
+) -> None:
+    path, _ = killed
+    log = mend.log_of(path).read_bytes()
+    damaged = log[:9] + random.Random(9).randbytes(20) + log[29:]
+    at = laid(tmp_path / "one", path.read_bytes(), damaged)
+    with pytest.raises(Refused) as refused:
+        DuckStore(at, KINDS)
+    assert [problem.code for problem in refused.value.problems] == ["state-damaged"]
+    assert mend.log_of(at).read_bytes() == damaged
+
+
 STEPS = ("before_wal_finish", "before_header", "after_free_list_write", "before_truncate")
 """Where DuckDB can be told to break off a checkpoint (its PRAGMA debug_checkpoint_abort)."""
 
