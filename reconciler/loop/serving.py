@@ -61,8 +61,8 @@ class Server:
         """Of the commit in force, after the last round: another than the newest while a guard stops that one."""
         self._stands: Standing | None = None
         self._unsettled = 0
-        self._rounds = 0
-        """Rounds that came to their end."""
+        self._begun = self._ended = 0
+        """Rounds that began, and how many had begun when the last one ended."""
         self._tidy = Tidy(world)
         self._poller: Poller | None = None
         self._fetch_trouble = ""
@@ -76,12 +76,13 @@ class Server:
     # ---- a round
 
     def _walk(self, reasons: Reasons) -> str:
+        self._begun += 1
         try:
             came_of_it = self._round(reasons)
             self._tidy.after_round()
             return came_of_it
         finally:
-            self._rounds += 1
+            self._ended = self._begun
 
     def _round(self, reasons: Reasons) -> str:
         world = self.world
@@ -142,13 +143,14 @@ class Server:
             picked = selector.hosts(asked, desired.hosts if desired is not None else {})
             with self._asking:
                 self._asked |= set(picked)
+        # Counted before it is woken: the round may begin, and end, before this line is left. One that runs now began
+        # before this: what was asked for is done when the one after it has ended.
+        running, caused = self._ended < self._begun, self._begun + 1
         if self._poller is not None:
             self._poller.now()
         else:
             self.daemon.wakes.wake("sync")
-        running = self.daemon.running
-        # One that runs now began before this: what was asked for is done when the one after it has ended.
-        return {"format": 1, "tip": self.world.repo.tip(), "running": running, "round": self._rounds + 1 + running}
+        return {"format": 1, "tip": self.world.repo.tip(), "running": running, "round": caused}
 
     def wait(self, args: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Events until the verdict on `commit` (the tip's, when empty), for `limit` seconds at most; with `round`, as
@@ -159,7 +161,7 @@ class Server:
         return wait(
             repo,
             self.bus,
-            lambda: self._stands if self._rounds >= after else None,
+            lambda: self._stands if self._ended >= after else None,
             lambda: self.daemon.running,
             text(args, "commit"),
             limit,

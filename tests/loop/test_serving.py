@@ -217,6 +217,47 @@ def test_who_waits_for_a_commit_hears_of_it_and_of_a_newer_one(running: Running)
     assert last["verdict"] == "away" and last["standing"]["why"] == ({"host": "web-1", "why": "no answer"},)
 
 
+def test_who_waits_for_a_sync_hears_what_came_of_the_round_that_it_caused(running: Running) -> None:
+    """Not of the round before it, which had converged, nor of one that had begun before it was asked for."""
+    running.eventually(lambda: len(running.line.walks) == 1 and not running.server.daemon.running)
+    assert running.server.standing()["standing"]["outcome"] == "converged"
+    go_on, began = threading.Event(), threading.Semaphore(0)
+
+    def during() -> None:
+        began.release()
+        assert go_on.wait(30)
+        go_on.clear()
+        if len(running.line.walks) == 3:
+            running.line.outcome = replace(running.line.outcome, unreachable={"web-1": "no answer"})
+
+    running.line.during = during
+    running.push("its round runs when somebody asks")
+    assert began.acquire(timeout=30)
+    asked = running.server.sync()
+    assert asked["running"] and asked["round"] == 3
+    heard: list[str] = []
+    watcher = threading.Thread(
+        target=lambda: heard.extend(
+            event["event"] + event.get("verdict", "") for event in running.server.wait({"round": 3, "limit": 30})
+        )
+    )
+    watcher.start()
+    go_on.set()
+    assert began.acquire(timeout=30), "the round that was asked for"
+    assert running.server.standing()["standing"]["outcome"] == "converged", "so went the one that ran"
+    assert list(running.server.wait({"round": 3, "limit": 0.1}))[-1]["verdict"] == "running"
+    assert not [event for event in heard if event.startswith("verdict")]
+    go_on.set()
+    watcher.join(30)
+    assert heard[-1] == "verdictaway"
+    running.line.during = lambda: None
+    for number in range(4, 10):  # quicker than the answer to who asked: never one too many
+        running.eventually(lambda: not running.server.daemon.running)
+        asked = running.server.sync()
+        assert (asked["running"], asked["round"]) == (False, number)
+        assert list(running.server.wait({"round": number, "limit": 30}))[-1]["verdict"] == "away"
+
+
 def test_a_fault_in_a_round_is_told_and_the_next_push_is_walked(running: Running) -> None:
     running.eventually(lambda: len(running.line.walks) == 1)
 
