@@ -25,8 +25,8 @@ from reconciler.core.model import (
     Report,
     Result,
     Trouble,
-    Untold,
     Unknown,
+    Untold,
     digest,
 )
 from reconciler.core.problem import Problem
