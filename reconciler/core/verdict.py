@@ -6,6 +6,7 @@ readings that were taken after the last change.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -96,3 +97,25 @@ def verdict(view: HostView) -> tuple[Verdict, str]:
         if holds(view):
             return word, why(view)
     raise AssertionError("the last row of TABLE always holds")
+
+
+def holds_until(view: HostView) -> float:
+    """Seconds since 1970: before this moment `verdict` says the same of `view`, whatever its `now`, as long as nothing
+    else of it changes. It may come to say the same afterwards too. Infinite when time changes nothing."""
+    ends = []
+    if view.paused is not None and view.paused.until > view.now:
+        ends.append(view.paused.until)
+    if view.running and view.running_since is not None:
+        ends.append(_until_older(view.now, view.running_since, 2 * view.running_limit))
+    if view.seen_at is not None:
+        ends.append(_until_older(view.now, view.seen_at, 3 * view.observe_every))
+    return min(ends, default=math.inf)
+
+
+def _until_older(now: float, since: float, limit: float) -> float:
+    """When something of `since` becomes older than `limit`; when it is, when its `age` reads otherwise."""
+    old = now - since
+    if old <= limit:
+        return since + limit
+    size = next((size for size in (86400, 3600, 60) if old >= size), 1)
+    return since + (max(0.0, old) // size + 1) * size

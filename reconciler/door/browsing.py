@@ -103,7 +103,7 @@ def history(world: World, args: Args) -> dict[str, Json]:
 
     name = text(args, "host")
     desired = in_force(world)
-    if name and desired is not None and name not in store_of(world).past_of_hosts():
+    if name and desired is not None and store_of(world).past_of_host(name) is None:
         known_host(desired, name)
     if text(args, "kind"):
         known_kind(world, text(args, "kind"))
@@ -127,7 +127,7 @@ def at(world: World, args: Args) -> dict[str, Json]:
         raise wire.refused("door-bad-argument", "time must be seconds since 1970")
     name = text(args, "host")
     desired = in_force(world)
-    if desired is not None and name not in store_of(world).past_of_hosts():
+    if desired is not None and store_of(world).past_of_host(name) is None:
         known_host(desired, name)
     return past.at(
         store_of(world).db,

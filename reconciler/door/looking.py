@@ -17,7 +17,7 @@ from . import wire
 if TYPE_CHECKING:
     from ..ports import Files
     from ..store import DuckStore
-    from ..store.view import HostRow, Stand, View
+    from ..store.view import Stand, View
     from ..world import World
 
 Args = Mapping[str, Json]
@@ -153,7 +153,7 @@ def status(world: World, args: Args) -> dict[str, Json]:
         "branch": world.settings.branch,
         "commit": commit_json(Commit()),
         "tip": _tip(world, desired),
-        "counts": hosts.counts([]),
+        "counts": hosts.none(),
         "total": 0,
         "hold": None,
         "hosts": [],
@@ -163,43 +163,37 @@ def status(world: World, args: Args) -> dict[str, Json]:
     if desired is None:
         return answer
     view, stood = stand(world, desired)
-    only = picked(desired, text(args, "where"))
-    rows = [row for row in stood.rows if only is None or row.host in only]
-    shown = _worst(rows, args)
-    seen = [row.seen_at for row in rows if row.seen_at is not None]
+    where = text(args, "where")
+    some = stood.pick(only=picked(desired, where)) if where else stood.all
+    wrong = stood.not_converged(some)
+    # All of them with `all`, else the worst.
+    shown = some.rows(0, MOST) if args.get("all") else wrong.rows(0, limit(args, TOP))
+    oldest, newest, never = some.seen
     every = world.settings.observe_every or desired.policy.observe_every
     return answer | {
         "fleet": desired.policy.name,
         "commit": commit_json(desired.commit),
         "mode": desired.policy.mode,
-        "counts": hosts.counts(rows),
-        "total": len(rows),
+        "counts": some.counts,
+        "total": len(some),
         "hold": hold.answer(stood.hold, len(stood.held), sum(one.pending for one in stood.held))
         if stood.held
         else None,
         "hosts": [hosts.row_json(row) for row in view.explain(stood, shown)],
-        "more": sum(1 for row in rows if row.verdict.value != "Converged")
-        - sum(1 for row in shown if row.verdict.value != "Converged"),
-        "facets": hosts.facets(desired, stood),
-        "oldestLook": rfc3339(min(seen, default=None)),
-        "newestLook": rfc3339(max(seen, default=None)),
-        "neverSeen": sum(1 for row in rows if row.seen_at is None),
+        "more": len(wrong) - sum(1 for row in shown if row.verdict.value != "Converged"),
+        "facets": hosts.facets(stood),
+        "oldestLook": rfc3339(oldest),
+        "newestLook": rfc3339(newest),
+        "neverSeen": never,
         "observeEvery": every,
-        "nextLook": rfc3339(max(now, min(seen) + every)) if seen else None,
-        "stale": bool(seen) and now - max(seen) > 2 * every,
-        "left": hosts.left_the_fleet(store.db, desired),
+        "nextLook": rfc3339(max(now, oldest + every)) if oldest is not None else None,
+        "stale": newest is not None and now - newest > 2 * every,
+        "left": hosts.left_the_fleet(store.db, store.names.hosts, desired),
         "pauses": [
             {"selector": one.selector, "why": one.why, "who": one.who, "until": rfc3339(one.until)}
             for one in store.pauses(now)
         ],
     }
-
-
-def _worst(rows: Sequence[HostRow], args: Args) -> list[HostRow]:
-    """Those that are not Converged; all of them, and the others too, with `all`."""
-    if args.get("all"):
-        return list(rows[:MOST])
-    return [row for row in rows if row.verdict.value != "Converged"][: limit(args, TOP)]
 
 
 def picked(desired: Desired, where: str) -> frozenset[str] | None:
@@ -234,7 +228,7 @@ def hosts(world: World, args: Args) -> dict[str, Json]:
 
     desired = in_force(world)
     if desired is None:
-        return {"format": 1, "hosts": [], "matching": 0, "counts": lists.counts([]), "total": 0, "next": ""}
+        return {"format": 1, "hosts": [], "matching": 0, "counts": lists.none(), "total": 0, "next": ""}
     view, stood = stand(world, desired)
     return lists.page(
         view,
@@ -258,8 +252,8 @@ def host(world: World, args: Args) -> dict[str, Json]:
     name = known_host(desired, text(args, "host"))
     store, now = store_of(world), world.now()
     view, stood = stand(world, desired)
-    row = view.explain(stood, [row for row in stood.rows if row.host == name])[0]
-    known = store.past_of_hosts().get(name)
+    row = view.explain(stood, [stood.row(name)])[0]
+    known = store.past_of_host(name)
     inventory = desired.hosts[name]
     resources = one.resources(view, name, only_differing=bool(args.get("differing")))
     add_authors(world, desired, resources["resources"])
@@ -338,7 +332,7 @@ def diff(world: World, args: Args) -> dict[str, Json]:
     desired = required(world)
     name = known_host(desired, text(args, "host"))
     view, stood = stand(world, desired)
-    row = view.explain(stood, [row for row in stood.rows if row.host == name])[0]
+    row = view.explain(stood, [stood.row(name)])[0]
     found = one.resources(view, name, kind=text(args, "kind"), name=text(args, "name"), only_differing=True)
     if not found["resources"]:
         known_resource(world, view, name, args)  # what isn't there at all must not look as if nothing differed

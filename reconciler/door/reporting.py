@@ -39,7 +39,7 @@ def report(world: World, args: Args) -> dict[str, Json]:
         )
     desired = in_force(world) or Desired()
     view, stood = stand(world, desired)
-    seen = [row.seen_at for row in stood.rows if row.seen_at is not None]
+    oldest, _, never = stood.all.seen
     answer = folders.answer(view, folders.read(name))
     return {
         "format": 1,
@@ -48,7 +48,7 @@ def report(world: World, args: Args) -> dict[str, Json]:
         "fleet": desired.policy.name,
         "commit": commit_json(desired.commit),
         "hosts": len(desired.hosts),
-        "neverSeen": len(stood.rows) - len(seen),
-        "oldestLook": rfc3339(min(seen, default=None)),
+        "neverSeen": never,
+        "oldestLook": rfc3339(oldest),
         **answer,
     }

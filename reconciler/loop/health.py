@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import __version__
-from ..core.model import Json, Verdict
+from ..core.model import Json
 from ..door import looking
 from ..settings import Settings
 from ..standing import Standing
@@ -138,17 +138,15 @@ class Health:
         if desired is None:
             return
         _, stood = looking.stand(self.world, desired)
-        counts = dict.fromkeys((verdict.value for verdict in Verdict), 0)
-        for row in stood.rows:
-            counts[row.verdict.value] += 1
+        counts = stood.all.counts
+        oldest, _, never = stood.all.seen
         counted = {word.lower(): float(many) for word, many in counts.items()}
         yield by_label("gauge", "trueup_hosts", "Hosts by verdict.", "verdict", counted)
-        seen = [row.seen_at for row in stood.rows if row.seen_at is not None]
-        yield gauge("trueup_hosts_never_seen", "Hosts that nobody looked at yet.", len(stood.rows) - len(seen))
+        yield gauge("trueup_hosts_never_seen", "Hosts that nobody looked at yet.", never)
         yield gauge(
             "trueup_oldest_look_timestamp_seconds",
             "When the host that was not looked at for longest was last seen; 0 where none was.",
-            min(seen, default=0.0),
+            oldest or 0.0,
         )
         paused = len(looking.store_of(self.world).pauses(self.world.now()))
         yield gauge("trueup_pauses", "Pauses in force.", paused)

@@ -104,17 +104,20 @@ def _rounds(db: Db, commit_id: str) -> list[tuple[Any, ...]]:
 def last_round(db: Db) -> dict[str, Json] | None:
     """The newest round in a few facts; None before the first."""
     rows = db.rows(
-        """
-        SELECT d.round_id, d.plan_id, d.commit_id, d.opened_at, d.closed_at, d.outcome, d.waves,
-            count(DISTINCT c.host_id), count(DISTINCT o.host_id) FILTER (o.result = 'failed'), count(DISTINCT o.host_id)
-        FROM round d LEFT JOIN change c USING (round_id)
-        LEFT JOIN outcome o ON o.round_id = c.round_id AND o.host_id = c.host_id AND o.res_id = c.res_id
-        WHERE d.round_id = (SELECT max(round_id) FROM round) GROUP BY ALL
-        """
+        "SELECT round_id, plan_id, commit_id, opened_at, closed_at, outcome, waves FROM round ORDER BY round_id DESC LIMIT 1"
     )
     if not rows:
         return None
-    round_id, plan, commit_id, opened, closed, outcome, waves, hosts, failed, ended = rows[0]
+    round_id, plan, commit_id, opened, closed, outcome, waves = rows[0]
+    # Its number written out, so that only its own rows are read.
+    counted = db.rows(
+        f"""
+        SELECT count(DISTINCT c.host_id), count(DISTINCT o.host_id) FILTER (o.result = 'failed'), count(DISTINCT o.host_id)
+        FROM (FROM change WHERE round_id = {int(round_id)}) c
+        LEFT JOIN (FROM outcome WHERE round_id = {int(round_id)}) o ON o.host_id = c.host_id AND o.res_id = c.res_id
+        """
+    )
+    hosts, failed, ended = counted[0]
     return {
         "id": round_id,
         "plan": plan,

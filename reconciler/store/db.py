@@ -6,6 +6,7 @@ import datetime
 import os
 import re
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 Columns: TypeAlias = Mapping[str, "numpy.typing.NDArray[Any]"]
 
+REMEMBERED = 1000
+"""Writes of which it is known whose rows they changed."""
+
 SHEETS = "sheet"
 """An in-memory database beside the file: what a commit wants is laid out there to be joined, and never written down."""
 
@@ -36,10 +40,14 @@ class Db:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.generation = 0
+        self._touched: deque[tuple[int, frozenset[int] | None]] = deque(maxlen=REMEMBERED)
         self.openings = 0
         """How often the file was opened: what was laid out beside it in memory (SHEETS) lasts for one of them."""
         self.lock = threading.RLock()
         self._reading = threading.Lock()
+        self._inside = False
+        self._about: list[set[int]] = []
+        self._about_all = False
         self._open()
 
     def _open(self) -> None:
@@ -89,13 +97,21 @@ class Db:
             return dict(cursor.execute(sql, values or None).fetchnumpy())
 
     @contextmanager
-    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """One transaction on the file; all of it or nothing. Nested calls join the outer one. Raises Refused."""
+    def writing(self, hosts: set[int] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One transaction on the file; all of it or nothing. Nested calls join the outer one. Raises Refused.
+
+        `hosts`: the numbers of those that it is about, which the caller adds until its end: of no other host a row of
+        `observed`, `owned`, `backoff` or `host` changes. None: of any.
+        """
         with self.lock:
-            if getattr(self, "_inside", False):
+            if self._inside:
+                # The outer one doesn't know what is written here.
+                self._about_all = self._about_all or hosts is None
+                self._about.append(set() if hosts is None else hosts)
                 yield self._con
                 return
             self._again()
+            self._about, self._about_all = [set() if hosts is None else hosts], hosts is None
             try:
                 with troubles.told(self.path):
                     self._con.execute("BEGIN")
@@ -107,7 +123,24 @@ class Db:
                 raise
             finally:
                 self._inside = False
+                # The log first: who sees the new generation finds what it was about.
+                about = None if self._about_all else frozenset[int]().union(*self._about)
+                self._touched.append((self.generation + 1, about))
                 self.generation += 1
+
+    def touched_since(self, generation: int) -> frozenset[int] | None:
+        """Hosts that writes after `generation` were about; None: any of them may be."""
+        if generation == self.generation:
+            return frozenset()
+        log = [one for one in list(self._touched) if one[0] > generation]
+        if generation < 0 or not log or log[0][0] != generation + 1:
+            return None
+        found: set[int] = set()
+        for _, hosts in log:
+            if hosts is None:
+                return None
+            found |= hosts
+        return frozenset(found)
 
     def _rollback(self, error: BaseException) -> None:
         with suppress(duckdb.Error):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -49,8 +48,7 @@ class DuckStore:
         self._round = 0
         self._round_began: float | None = None
         self._views: dict[str, View] = {}
-        self._standing: tuple[object, Stand] | None = None
-        self._standing_lock = threading.Lock()
+        self._viewed: View | None = None
         self._new_probes()
 
     @classmethod
@@ -96,11 +94,15 @@ class DuckStore:
             queue = list(self._queue)
             taken = [item for item in queue if isinstance(item, Taken)]
             try:
-                with self.db.writing() as con:
+                about: set[int] = set()
+                with self.db.writing(about) as con:
                     intake.take(con, self.names, self._eyes, taken, self._declared)
+                    about |= {self.names.hosts[item.report.host] for item in taken}
                     for item in queue:
                         if isinstance(item, _Owning):
                             self._write_owning(con, item)
+                            keys = (*(mine.key for mine in item.owned), *item.disowned)
+                            about |= {self.names.hosts[key.host] for key in keys if key.host in self.names.hosts}
             except BaseException:
                 self.names.forget_unsaved()
                 del self._queue[: max(0, len(self._queue) - 100 * QUEUE)]
@@ -168,34 +170,39 @@ class DuckStore:
     # ---- reading for people
 
     def view(self, desired: Desired) -> View:
-        """Queries over how hosts stand against `desired`."""
-        sheet = self.sheet(desired)
-        with self.db.lock:
+        """Queries over how hosts stand against `desired`. While something is being written they are over what was
+        written before: who only looks doesn't wait for a round."""
+        last = self._viewed
+        if not self.db.lock.acquire(blocking=last is None or last.sheet.desired is not desired):
+            assert last is not None
+            return last
+        try:
+            sheet = self.sheet(desired)
             kept = self._views.get(sheet.want)
-            if kept is None:
+            if kept is None or kept.sheet is not sheet:
                 kept = View(self.db, self.kinds, sheet)
                 self._views[sheet.want] = kept
                 for old in list(self._views)[:-KEPT]:
                     self._views.pop(old).drop()
+            self._viewed = kept
             return kept
+        finally:
+            self.db.lock.release()
 
     def stand(self, desired: Desired, now: float, paused: Mapping[str, Pause], every: float, limit: float) -> Stand:
-        """How the fleet stands; worked out from the readings, at most once a second and after each write."""
+        """How the fleet stands, by the readings that are written; the hosts that a write was about, or that time has
+        reached, are judged anew."""
         view = self.view(desired)
-        key = (view.sheet.want, self.db.generation, int(now), self._round, tuple(sorted(paused)))
-        with self._standing_lock:
-            if self._standing is None or self._standing[0] != key:
-                asked = Asked(
-                    now=now,
-                    observe_every=every,
-                    paused=paused,
-                    held=people.hold(self.db, self.names, desired, now),
-                    running=self._being_changed(),
-                    running_since=self._round_began,
-                    running_limit=limit,
-                )
-                self._standing = (key, view.stand(asked))
-            return self._standing[1]
+        asked = Asked(
+            now=now,
+            observe_every=every,
+            paused=paused,
+            held=people.hold(self.db, self.names, desired, now),
+            running=self._being_changed(),
+            running_since=self._round_began,
+            running_limit=limit,
+        )
+        return view.stand(asked)
 
     def _being_changed(self) -> frozenset[int]:
         if not self._round:
@@ -206,6 +213,10 @@ class DuckStore:
             {"round": self._round},
         )
         return frozenset(row[0] for row in rows)
+
+    def past_of_host(self, host: str) -> HostPast | None:
+        """What is remembered of one host; None when it was never tried. By what is written: it waits for nobody."""
+        return past.hosts(self.db, host).get(host)
 
     def past_of_hosts(self) -> Mapping[str, HostPast]:
         """What is remembered of every host that was ever tried."""

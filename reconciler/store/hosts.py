@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..clock import rfc3339
 from ..core.model import Desired, Json, Verdict
 from .db import Db
-from .view import RANK, HostRow, Stand, View
+from .standing import RANK, HostRow, Stand
+from .view import View
 
 PAGE = 50
 FACETS = 10
@@ -27,12 +27,9 @@ def row_json(row: HostRow) -> dict[str, Json]:
     }
 
 
-def counts(rows: Sequence[HostRow]) -> dict[str, int]:
-    """Hosts by verdict, every verdict named, worst first."""
-    found = dict.fromkeys((verdict.value for verdict in Verdict), 0)
-    for row in rows:
-        found[row.verdict.value] += 1
-    return found
+def none() -> dict[str, int]:
+    """Hosts by verdict, where there is none: every verdict named, worst first."""
+    return dict.fromkeys((verdict.value for verdict in Verdict), 0)
 
 
 def page(
@@ -46,26 +43,16 @@ def page(
     limit: int = PAGE,
 ) -> dict[str, Json]:
     """One page: worst first, then by name. `after` is `next` of the page before, so rows that moved lose nobody."""
-    wanted, text = verdict.lower(), find.lower()
-    matching = [
-        row
-        for row in stand.rows
-        if (not wanted or row.verdict.value.lower() == wanted)
-        and (not text or text in row.host.lower())
-        and (only is None or row.host in only)
-    ]
-    begin = _place(after)
-    rest = (row for row in matching if (RANK[row.verdict], row.host) > begin) if after else iter(matching)
-    shown = list(itertools.islice(rest, limit + 1))
-    more = len(shown) > limit
-    shown = shown[:limit]
+    matching = stand.pick(verdict=verdict, find=find, only=only)
+    rest = matching.after(*_place(after)) if after else matching
+    shown = rest.rows(0, limit)
     return {
         "format": 1,
         "hosts": [row_json(row) for row in view.explain(stand, shown)],
         "matching": len(matching),
-        "counts": counts(stand.rows),
-        "total": len(stand.rows),
-        "next": f"{RANK[shown[-1].verdict]}:{shown[-1].host}" if more else "",
+        "counts": stand.all.counts,
+        "total": len(stand.all),
+        "next": f"{RANK[shown[-1].verdict]}:{shown[-1].host}" if len(rest) > limit else "",
     }
 
 
@@ -74,30 +61,29 @@ def _place(after: str) -> tuple[int, str]:
     return (int(rank) if rank.isascii() and rank.isdigit() and len(rank) < 3 else -1, host)
 
 
-def facets(desired: Desired, stand: Stand, labels: Sequence[str] = ("site", "role", "env")) -> dict[str, Json]:
+def facets(stand: Stand, labels: Sequence[str] = ("site", "role", "env")) -> dict[str, Json]:
     """Verdicts by the values of these labels, where hosts carry them: the ten most frequent, then the rest as one."""
     made: dict[str, Json] = {}
     for label in labels:
-        by_value: dict[str, list[HostRow]] = {}
-        for row in stand.rows:
-            value = desired.hosts[row.host].labels.get(label)
-            if value is not None:
-                by_value.setdefault(value, []).append(row)
-        if by_value:
-            order = sorted(by_value.items(), key=lambda item: (-len(item[1]), item[0]))
+        found = [(value, counts, sum(counts.values())) for value, counts in stand.by_label(label)]
+        if found:
+            order = sorted(found, key=lambda one: (-one[2], one[0]))
             made[label] = {
                 "values": [
-                    {"value": value, "counts": counts(rows), "total": len(rows)} for value, rows in order[:FACETS]
+                    {"value": value, "counts": counts, "total": total} for value, counts, total in order[:FACETS]
                 ],
                 "more": len(order[FACETS:]),
             }
     return made
 
 
-def left_the_fleet(db: Db, desired: Desired) -> list[str]:
-    """Hosts that are no longer in Git and on which something is still owned."""
-    rows = db.rows("SELECT DISTINCT h.name FROM host h SEMI JOIN owned o ON o.host_id = h.host_id ORDER BY h.name")
-    return [row[0] for row in rows if row[0] not in desired.hosts]
+def left_the_fleet(db: Db, known: Mapping[str, int], desired: Desired) -> list[str]:
+    """Of the `known` hosts (by name), those that are no longer in Git and on which something is still owned."""
+    left = {known[name]: name for name in known.keys() - desired.hosts.keys()}
+    if not left:
+        return []
+    rows = db.rows(f"SELECT DISTINCT host_id FROM owned WHERE host_id IN ({', '.join(map(str, left))})")
+    return sorted(left[row[0]] for row in rows)
 
 
 def facts(db: Db, host: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..clock import rfc3339
 from ..core.model import Json, Ref
+from .counting import MANY
 from .host import resource_json
 from .view import DRIFTED, FAILED, PENDING, RIGHT, UNSURE, VERDICTS, View
 
@@ -11,11 +12,8 @@ PAGE = 50
 
 
 def kinds(view: View) -> dict[str, Json]:
-    """Every kind with its numbers, in one query, and what it is."""
-    rows = view.db.rows(
-        f"SELECT one.res_id, count(*), count(*) FILTER (one.what <> {RIGHT}) FROM ({view.resources()}) one GROUP BY one.res_id",
-        view.values,
-    )
+    """Every kind with its numbers, and what it is."""
+    rows = [(res_id, sum(numbers), sum(numbers) - numbers[RIGHT]) for res_id, numbers in _by_resource(view).items()]
     found: dict[str, list[int]] = {name: [0, 0, 0] for name in view.kinds.by_name}
     for res_id, count, differ in rows:
         ref = _ref(view, res_id)
@@ -38,6 +36,27 @@ def kinds(view: View) -> dict[str, Json]:
     }
 
 
+def _by_resource(view: View) -> dict[int, list[int]]:
+    """Each resource → on how many hosts it is right, failed, …, by the numbers of terms.py.
+
+    Where all is right on a host, that is what is wanted there: only the others are joined.
+    """
+    unlike = view.unlike()
+    some = ", ".join(map(str, unlike)) or "NULL"
+    joined = view.resources(only=unlike if len(unlike) <= MANY else None)
+    rows = view.db.rows(
+        f"SELECT res_id, {RIGHT}, count(*) FROM {view.sheet.want} WHERE host_id NOT IN ({some}) GROUP BY res_id "
+        f"UNION ALL SELECT res_id, what, count(*) FROM ({joined}) WHERE host_id IN ({some}) GROUP BY res_id, what"
+        if unlike
+        else f"SELECT res_id, {RIGHT}, count(*) FROM {view.sheet.want} GROUP BY res_id",
+        view.values if unlike else (),
+    )
+    found: dict[int, list[int]] = {}
+    for res_id, what, count in rows:
+        found.setdefault(res_id, [0] * len(VERDICTS))[what] += count
+    return found
+
+
 def _ref(view: View, res_id: int) -> Ref:
     found = view.sheet.ref_names.get(res_id)
     if found is not None:
@@ -48,18 +67,11 @@ def _ref(view: View, res_id: int) -> Ref:
 
 def kind(view: View, name: str, *, find: str = "", after: str = "", limit: int = PAGE) -> dict[str, Json]:
     """The resources of one kind by name, each with how many hosts have it and how many of them differ."""
-    rows = view.db.rows(
-        f"""
-        SELECT one.res_id, count(*), count(*) FILTER (what = {RIGHT}), count(*) FILTER (what = {FAILED}),
-            count(*) FILTER (what = {UNSURE}), count(*) FILTER (what = {DRIFTED}), count(*) FILTER (what = {PENDING})
-        FROM ({view.resources()}) one GROUP BY one.res_id
-        """,
-        view.values,
-    )
+    rows = _by_resource(view)
     places = {
         Ref(spread.manifest.kind, spread.manifest.name): spread.manifest.source for spread in view.sheet.desired.spreads
     }
-    named = sorted((ref.name, numbers) for res_id, *numbers in rows if (ref := _ref(view, res_id)).kind == name)
+    named = sorted((ref.name, numbers) for res_id, numbers in rows.items() if (ref := _ref(view, res_id)).kind == name)
     matching = [(one, numbers) for one, numbers in named if find.lower() in one.lower()]
     rest = [(one, numbers) for one, numbers in matching if one > after] if after else matching
     shown = rest[:limit]
@@ -70,23 +82,14 @@ def kind(view: View, name: str, *, find: str = "", after: str = "", limit: int =
         "resources": [
             {
                 "name": one,
-                "hosts": hosts,
-                "counts": {
-                    VERDICTS[what].value: count
-                    for what, count in (
-                        (FAILED, failed),
-                        (UNSURE, unsure),
-                        (DRIFTED, drifted),
-                        (PENDING, pending),
-                        (RIGHT, right),
-                    )
-                },
-                "differ": hosts - right,
+                "hosts": sum(numbers),
+                "counts": {VERDICTS[what].value: numbers[what] for what in (FAILED, UNSURE, DRIFTED, PENDING, RIGHT)},
+                "differ": sum(numbers) - numbers[RIGHT],
                 "source": {"path": source.path, "line": source.line}
                 if (source := places.get(Ref(name, one)))
                 else None,
             }
-            for one, (hosts, right, failed, unsure, drifted, pending) in shown
+            for one, numbers in shown
         ],
         "matching": len(matching),
         "total": len(named),

@@ -242,8 +242,8 @@ def _unmanaged(cursor: duckdb.DuckDBPyConnection, sheet: Sheet) -> int:
     return int(cursor.execute(sql).fetchall()[0][0])
 
 
-def hosts(db: Db) -> dict[str, HostPast]:
-    """What is remembered of every host, by name."""
+def hosts(db: Db, only: str = "") -> dict[str, HostPast]:
+    """What is remembered of every host, or of one, by name."""
     return {
         name: HostPast(
             seen_at=seen_at,
@@ -255,6 +255,7 @@ def hosts(db: Db) -> dict[str, HostPast]:
         )
         for name, seen_at, tried_at, trouble, code, since, machine_id in db.rows(
             "SELECT name, epoch_us(seen_at) / 1e6, epoch_us(tried_at) / 1e6, trouble, trouble_code, "
-            "epoch_us(trouble_since) / 1e6, machine_id FROM host ORDER BY name"
+            "epoch_us(trouble_since) / 1e6, machine_id FROM host WHERE $only = '' OR name = $only ORDER BY name",
+            {"only": only},
         )
     }

@@ -11,7 +11,7 @@ from .names import Names
 
 def pause(db: Db, asked: Pause, now: float) -> int:
     """Remember a pause; gives its number."""
-    with db.writing() as con:
+    with db.writing(set()) as con:
         number = int(con.execute("SELECT coalesce(max(pause_id), 0) + 1 FROM pause").fetchall()[0][0])
         con.execute(
             "INSERT INTO pause VALUES (?, ?, ?, ?, ?, ?, NULL, '')",
@@ -22,7 +22,7 @@ def pause(db: Db, asked: Pause, now: float) -> int:
 
 def resume(db: Db, selector: str, who: str, now: float) -> int:
     """End the pauses of exactly this selector, all of them when it is empty; gives how many."""
-    with db.writing() as con:
+    with db.writing(set()) as con:
         ended = con.execute(
             "UPDATE pause SET ended_at = $now, ended_by = $who "
             "WHERE ended_at IS NULL AND until > $now AND ($selector = '' OR selector = $selector) RETURNING pause_id",
@@ -43,7 +43,7 @@ def pauses(db: Db) -> tuple[Pause, ...]:
 
 def approve(db: Db, given: Approval) -> None:
     """Remember a human's yes; another yes to the same guard of the same commit takes its place."""
-    with db.writing() as con:
+    with db.writing(set()) as con:
         con.execute("DELETE FROM approval WHERE guard = ? AND commit_id = ?", [given.guard, given.commit])
         con.execute(
             "INSERT INTO approval VALUES (?, ?, ?, ?, ?)",
@@ -75,6 +75,8 @@ def backoffs(db: Db, names: Names) -> tuple[Backoff, ...]:
 
 def wave_runs(db: Db, names: Names, commit: str) -> tuple[WaveRun, ...]:
     """Waves of rounds for `commit`, not the last of theirs, in which something failed that still waits or is tried again."""
+    if not db.rows("SELECT 1 FROM backoff WHERE commit_id = ? LIMIT 1", [commit]):
+        return ()
     failed: dict[tuple[int, int], list[Key]] = {}
     for round_id, number, host_id, res_id in db.rows(
         "SELECT DISTINCT c.round_id, c.wave, c.host_id, c.res_id FROM change c "

@@ -21,7 +21,7 @@ from .names import Names
 
 def open_round(db: Db, names: Names, kinds: Kinds, plan: Plan, now: float) -> int:
     """Write the plan down, and that its round has begun; gives the round's number."""
-    with db.writing() as con:
+    with db.writing(set()) as con:
         round_id = int(con.execute("SELECT coalesce(max(round_id), 0) + 1 FROM round").fetchall()[0][0])
         names.learn(con, {change.key.host for change in plan.changes}, {change.key.ref for change in plan.changes})
         con.execute(
@@ -87,7 +87,7 @@ def _write_changes(
 
 def close_round(db: Db, round_id: int, outcome: str, now: float) -> None:
     """The round is over, `outcome` says how. Closing a closed one changes nothing."""
-    with db.writing() as con:
+    with db.writing(set()) as con:
         con.execute(
             "UPDATE round SET closed_at = ?, outcome = ? WHERE round_id = ? AND closed_at IS NULL",
             [moment(now), outcome, round_id],
@@ -110,7 +110,7 @@ def holding(
     waited under another commit waits no more."""
     errors = any(problem.severity == "error" for problem in problems)
     standing = "refused" if errors else "held" if runs else "stopped"
-    with db.writing() as con:
+    with db.writing(set()) as con:
         con.execute("DELETE FROM commit_read WHERE commit_id = ?", [commit.id])
         con.execute(
             "INSERT INTO commit_read VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..core.model import Desired, Report
+from ..core.model import Desired, Report, Verdict
 
 UNKNOWN, PRESENT, ABSENT = 0, 1, 2
 """`observed.status`."""
+
+RIGHT, FAILED, UNSURE, DRIFTED, PENDING = 0, 1, 2, 3, 4
+"""How a resource stands (view.py)."""
+VERDICTS = {
+    RIGHT: Verdict.CONVERGED,
+    FAILED: Verdict.FAILED,
+    UNSURE: Verdict.UNKNOWN,
+    DRIFTED: Verdict.DRIFTED,
+    PENDING: Verdict.PROGRESSING,
+}
 
 SAID = 2000
 """Characters of a sentence from a host that are kept."""

@@ -7,76 +7,25 @@ applied, and otherwise on the host), pending (edited or new in Git). What left G
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy
 
 from ..core import diff
 from ..core.kind import Kinds
-from ..core.model import Absent, Hold, Pause, Present, Verdict
-from ..core.verdict import HostView, verdict
-from ..core.visits import enforced
+from ..core.model import Absent, Present, Verdict
+from ..core.verdict import verdict
 from . import bodies, troubles
+from .counting import Counting
 from .db import SHEETS, Db, seconds
 from .past import observation
 from .sheet import Sheet
-from .terms import PRESENT, UNKNOWN
+from .standing import Asked, HostRow, Stand, Standing
+from .terms import DRIFTED, FAILED, PENDING, PRESENT, RIGHT, UNKNOWN, UNSURE, VERDICTS
 
-RIGHT, FAILED, UNSURE, DRIFTED, PENDING = 0, 1, 2, 3, 4
-VERDICTS = {
-    RIGHT: Verdict.CONVERGED,
-    FAILED: Verdict.FAILED,
-    UNSURE: Verdict.UNKNOWN,
-    DRIFTED: Verdict.DRIFTED,
-    PENDING: Verdict.PROGRESSING,
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What the file can't know: the moment, who is paused, what is running."""
-
-    now: float
-    observe_every: float
-    paused: Mapping[str, Pause]
-    held: tuple[Hold, frozenset[str]] | None = None
-    """A wave that failed, and the hosts that it reached, which don't wait for it."""
-    running: frozenset[int] = frozenset()
-    """Hosts (by id) that a round is changing now."""
-    running_since: float | None = None
-    running_limit: float = 1800.0
-
-
-@dataclass(frozen=True, slots=True)
-class HostRow:
-    """One host's verdict, with what a list shows of it."""
-
-    host: str
-    host_id: int
-    verdict: Verdict
-    why: str
-    since: float | None
-    seen_at: float | None
-    commit: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stand:
-    """How the whole fleet stands at one moment."""
-
-    rows: tuple[HostRow, ...]
-    views: Mapping[str, HostView]
-    hold: Hold | None = None
-    """A wave of this commit that failed, and holds those that it did not reach."""
-
-    @property
-    def held(self) -> tuple[HostView, ...]:
-        """Of the hosts that have something to wait with."""
-        return tuple(view for view in self.views.values() if view.held and view.pending and view.paused is None)
-
-
-RANK = {word: rank for rank, word in enumerate(Verdict)}
+WORDS = 5000
+"""Hosts of which the words are kept."""
 
 
 class View:
@@ -87,29 +36,46 @@ class View:
         self.kinds = kinds
         self.sheet = sheet
         self._eyes = bodies.Eyes(kinds)
-        self._alike = self._looked_through()
-        self._count: tuple[int, list[tuple[Any, ...]]] | None = None
+        self._alike = f"{SHEETS}.alike_{id(self)}"
+        self._judged: dict[tuple[int, int, int], bool] = {}
+        self._any_alike = False
+        with troubles.told(db.path), db.cursor() as cursor:
+            cursor.execute(f"CREATE OR REPLACE TABLE {self._alike} (res_id INTEGER, state UBIGINT, aim UBIGINT)")
+        self._words: dict[int, dict[int, str]] = {}
+        """What is wrong on a host, in words, until a write is about it."""
+        self._counting = Counting(
+            db, sheet, lambda ids: (self._resources(only=ids), self.values), self._judge, self._forget
+        )
+        self._standing = Standing(sheet, self._counting)
 
     # ---- what the filter alone can't tell
 
-    def _looked_through(self) -> str:
-        """A table of (res_id, state, aim) that are right although the last look saw them under another manifest."""
+    def _forget(self, only: Sequence[int] | None) -> None:
+        gone = set(only or ())
+        self._words = {} if only is None else {one: words for one, words in self._words.items() if one not in gone}
+
+    def _judge(self, only: Sequence[int] | None) -> None:
+        """Find (res_id, state, aim) that are right although the last look saw them under another manifest."""
         sheet = self.sheet
+        among = "" if only is None else f"AND w.host_id IN ({', '.join(map(str, only)) or 'NULL'})"
         rows = self.db.rows(
             f"SELECT w.res_id, s.state, w.aim, min(w.host_id), min(w.spread) FROM {sheet.want} w "
             f"JOIN observed s ON s.host_id = w.host_id AND s.res_id = w.res_id "
-            f"WHERE s.status = {PRESENT} AND s.seen_as <> w.aim GROUP BY ALL LIMIT 20000"
+            f"WHERE s.status = {PRESENT} AND s.seen_as <> w.aim {among} GROUP BY ALL LIMIT 20000"
         )
-        texts = bodies.read(self.db, (row[1] for row in rows))
+        fresh = [row for row in rows if row[:3] not in self._judged]
+        texts = bodies.read(self.db, (row[1] for row in fresh))
         right = []
-        for res_id, state, wanted, host_id, spread in rows:
+        for res_id, state, wanted, host_id, spread in fresh:
             resource = sheet.resource(spread, sheet.host_names[host_id])
-            if (
-                state in texts
-                and self._eyes.seen_as(resource.key.kind, resource.meaning, state, texts[state]) == wanted
-            ):
+            if state not in texts:
+                continue
+            seen = self._eyes.seen_as(resource.key.kind, resource.meaning, state, texts[state])
+            self._judged[res_id, state, wanted] = seen == wanted
+            if seen == wanted:
                 right.append((res_id, state, wanted))
-        name = f"{sheet.want.replace('want', 'alike')}_{id(self) % 10**9}"
+        if not right:
+            return
         columns = {
             "res_id": numpy.array([row[0] for row in right], dtype="int32"),
             "state": numpy.array([row[1] for row in right], dtype="uint64"),
@@ -117,8 +83,8 @@ class View:
         }
         with troubles.told(self.db.path), self.db.cursor() as cursor:
             cursor.register("alike", columns)
-            cursor.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM alike")
-        return name
+            cursor.execute(f"INSERT INTO {self._alike} SELECT * FROM alike")
+        self._any_alike = True
 
     def drop(self) -> None:
         with troubles.told(self.db.path), self.db.cursor() as cursor:
@@ -130,12 +96,21 @@ class View:
         """SQL of one row a resource of a host in the inventory: host_id, res_id, what, spread (NULL: left Git), status,
         state, why, valid_from, failed_at, failed_why, tries, until, origin, applied_at, applied_commit. `where` may
         use w.host_id and w.res_id; `only` these hosts are read at all. Parameters: $commit, $kept (kinds whose things are released by default)."""
+        self._counting.fresh()  # also finds what is alike
+        return self._resources(where, only)
+
+    def unlike(self) -> list[int]:
+        """The hosts on which anything is not right, by number."""
+        self._counting.fresh()
+        return [host_id for host_id, *counts in self._counting.rows.values() if any(counts[:4])]
+
+    def _resources(self, where: str = "true", only: Sequence[int] | None = None) -> str:
         sheet = self.sheet
         alike = (
             f"EXISTS (SELECT 1 FROM {self._alike} x WHERE x.res_id = w.res_id AND x.state = s.state AND x.aim = w.aim)"
         )
         # Without a row in it the EXISTS would still cost a join of everything.
-        if not self.db.rows(f"SELECT count(*) FROM {self._alike}")[0][0]:
+        if not self._any_alike:
             alike = "false"
         # Said of every table by itself: a join would read all of them for a handful of hosts.
         among = "" if only is None else f"WHERE host_id IN ({', '.join(str(int(one)) for one in only) or 'NULL'})"
@@ -178,74 +153,17 @@ class View:
 
     def stand(self, asked: Asked) -> Stand:
         """Every host of the inventory, worst first, then by name. `why` is short of the details that `explain` adds."""
-        views = self._views(asked)
-        rows = []
-        for host, (host_id, view, since, commit) in views.items():
-            word, why = verdict(view)
-            rows.append(HostRow(host, host_id, word, why, since_of(word, view, since), view.seen_at, commit))
-        rows.sort(key=lambda row: (RANK[row.verdict], row.host))
-        hold = asked.held[0] if asked.held else None
-        return Stand(rows=tuple(rows), views={host: found[1] for host, found in views.items()}, hold=hold)
-
-    def _views(self, asked: Asked) -> dict[str, tuple[int, HostView, tuple[float | None, ...], str]]:
-        sql = f"""
-            WITH one AS ({self.resources()}), counted AS (
-                SELECT host_id,
-                    count(*) FILTER (what = {FAILED}) AS failed, count(*) FILTER (what = {UNSURE}) AS unsure,
-                    count(*) FILTER (what = {DRIFTED}) AS drifted, count(*) FILTER (what = {PENDING}) AS pending,
-                    epoch(min(failed_at)) AS failed_at, epoch(min(valid_from) FILTER (what = {UNSURE})) AS unsure_from,
-                    epoch(min(valid_from) FILTER (what = {DRIFTED})) AS drifted_from,
-                    epoch(max(valid_from) FILTER (what = {RIGHT})) AS right_from
-                FROM one GROUP BY host_id
-            )
-            SELECT p.host_id, p.name, coalesce(c.failed, 0), coalesce(c.unsure, 0), coalesce(c.drifted, 0),
-                coalesce(c.pending, 0), c.failed_at, c.unsure_from, c.drifted_from, c.right_from,
-                epoch(h.seen_at), coalesce(h.trouble, ''), coalesce(h.trouble_code, ''), epoch(h.trouble_since),
-                coalesce(h.on_commit, '')
-            FROM {self.sheet.place} p LEFT JOIN counted c USING (host_id) LEFT JOIN host h USING (host_id)
-        """
-        found = {}
-        desired = self.sheet.desired
-        for row in self._counted(sql):
-            host_id, host, failed, unsure, drifted, pending, *times, seen_at, trouble, code, since, commit = row
-            view = HostView(
-                now=asked.now,
-                seen_at=seen_at,
-                observe_every=asked.observe_every,
-                trouble=trouble,
-                trouble_since=since,
-                trouble_code=code,
-                paused=asked.paused.get(host),
-                failed=failed,
-                pending=pending,
-                held=asked.held[0].why if asked.held and host not in asked.held[1] else "",
-                drifted=drifted,
-                unknown=unsure if seen_at is not None else 0,
-                running=host_id in asked.running,
-                running_since=asked.running_since,
-                running_limit=asked.running_limit,
-                enforced=enforced(desired, host),
-            )
-            if trouble:
-                # What Git has wanted since then says nothing of how it was.
-                before = replace(
-                    view, trouble="", trouble_code="", running=False, paused=None, pending=0, now=seen_at or asked.now
-                )
-                view = replace(view, was=verdict(before)[0].value if seen_at is not None else "")
-            found[host] = (host_id, view, tuple(times), commit)
-        return found
-
-    def _counted(self, sql: str) -> list[tuple[Any, ...]]:
-        """The rows of the counting query, which only a write can change: time alone is judged anew without it."""
-        generation = self.db.generation
-        if self._count is None or self._count[0] != generation:
-            self._count = (generation, self.db.rows(sql, self.values))
-        return self._count[1]
+        return self._standing.at(asked)
 
     def explain(self, stand: Stand, rows: Sequence[HostRow]) -> list[HostRow]:
         """`rows` with the whole of their `why`: which resource, which fields. For the rows of one page."""
+        self._counting.fresh()
         wanted = {row.host_id for row in rows if row.verdict is not Verdict.CONVERGED}
-        first = self._first(wanted) if wanted else {}
+        kept = self._words
+        missing = wanted - kept.keys()
+        first = kept | {one: {} for one in missing} | self._first(missing) if missing else kept
+        if missing and self._words is kept:  # else a write was about some of them meanwhile
+            self._words = dict(list(first.items())[-WORDS:])
         made = []
         for row in rows:
             words = first.get(row.host_id, {})
@@ -333,35 +251,4 @@ class View:
             row[name] = seconds(row[name])
 
 
-def since_of(word: Verdict, view: HostView, times: Sequence[float | None]) -> float | None:
-    """Since when a verdict holds, as far as the readings tell."""
-    failed_at, unsure_from, drifted_from, right_from = times
-    match word:
-        case Verdict.PAUSED:
-            return None
-        case Verdict.FAILED:
-            return failed_at if failed_at is not None else view.trouble_since
-        case Verdict.UNKNOWN:
-            return view.trouble_since if view.trouble else unsure_from if view.unknown else view.seen_at
-        case Verdict.DRIFTED:
-            return drifted_from
-        case Verdict.PROGRESSING:
-            return view.running_since if view.running else None
-        case Verdict.CONVERGED:
-            return right_from
-    return None
-
-
-__all__ = [
-    "DRIFTED",
-    "FAILED",
-    "PENDING",
-    "RIGHT",
-    "SHEETS",
-    "UNSURE",
-    "VERDICTS",
-    "Asked",
-    "HostRow",
-    "View",
-    "since_of",
-]
+__all__ = ["DRIFTED", "FAILED", "PENDING", "RIGHT", "UNSURE", "VERDICTS", "Asked", "HostRow", "Stand", "View"]

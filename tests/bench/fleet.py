@@ -248,7 +248,7 @@ _ROWS = """
     INSERT INTO observed SELECT w.host_id, w.res_id, 1, w.digest, w.aim, true, '',
         $now - to_seconds(hash(w.host_id, w.res_id) % (86400 * $days)) FROM reading_want w;
     INSERT INTO owned SELECT w.host_id, w.res_id, 'created', w.digest, w.digest, $commit, '', p.path, p.line,
-        $now - to_days($days), $now - to_seconds(hash(w.host_id, w.res_id) % (86400 * $days)), true
+        $now - to_days($days), $now - to_seconds(hash(w.host_id, w.res_id) % (86400 * $days)), true, w.digest, ''
         FROM reading_want w JOIN place p USING (spread);
 """
 

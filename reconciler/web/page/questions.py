@@ -75,18 +75,21 @@ def _group(world: World, group: Group) -> dict[str, Json]:
     }
 
 
-def moment(world: World) -> Moment:
-    """The fleet now, for streams: counts and what the head of the page says, and each host's verdict."""
+def moment(world: World, before: tuple[object, Moment] | None = None) -> tuple[object, Moment]:
+    """The fleet now, for streams: counts and what the head of the page says, and each host's verdict; and what it was made
+    of. `before` is what this gave last: where nothing changed, it is given again."""
     desired = looking.in_force(world)
     if desired is None:
-        return Moment(summary={"counts": {}, "total": 0, "commit": ""}, rows={})
+        return None, Moment(summary={"counts": {}, "total": 0, "commit": ""}, rows={})
     _, stood = looking.stand(world, desired)
-    counts: dict[str, int] = {}
-    rows = {}
-    for row in stood.rows:
-        counts[row.verdict.value] = counts.get(row.verdict.value, 0) + 1
-        rows[row.host] = {"host": row.host, "verdict": row.verdict.value, "why": row.why, "commit": row.commit}
-    return Moment(summary={"counts": counts, "total": len(rows), "commit": desired.commit.id}, rows=rows)
+    if before is not None and before[0] is stood:
+        return before
+    rows = {
+        row.host: {"host": row.host, "verdict": row.verdict.value, "why": row.why, "commit": row.commit}
+        for row in stood.rows
+    }
+    counts = {word: many for word, many in stood.all.counts.items() if many}
+    return stood, Moment(summary={"counts": counts, "total": len(rows), "commit": desired.commit.id}, rows=rows)
 
 
 OWN: Mapping[str, Callable[[Any, Mapping[str, Json]], Mapping[str, Json]]] = {"one": one, "commit": commit}

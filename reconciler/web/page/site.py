@@ -128,6 +128,7 @@ class Site:
         self.renderer = Renderer(Fragments())
         self.hub = Hub(look=self.moment)
         self._kept: dict[Asked, tuple[tuple[int, int, int], Mapping[str, Json]]] = {}
+        self._moment: tuple[object, Moment] | None = None
         self._brief: tuple[float, Mapping[str, Json]] | None = None
 
     def routes(self) -> list[Route]:
@@ -253,7 +254,8 @@ class Site:
         )
 
     async def moment(self) -> Moment:
-        return await run_in_threadpool(questions.moment, self.world)
+        self._moment = await run_in_threadpool(questions.moment, self.world, self._moment)
+        return self._moment[1]
 
     # ---------------------------------------------------------------- when it can't be answered
 

@@ -48,7 +48,7 @@ def rows() -> Iterator[Row]:
 
 
 def asked(client: httpx.Client, store: DuckStore, name: str, path: str, *, written: bool) -> Row:
-    """p95 of 200 requests; `written`: with a write to the state before each, so that each answer is worked out anew."""
+    """p95 of 200 requests; `written`: with a write about one host to the state before each, as a look at it makes one."""
 
     def ask() -> None:
         answer = client.get(path, headers={"accept": "text/html"})
@@ -56,10 +56,10 @@ def asked(client: httpx.Client, store: DuckStore, name: str, path: str, *, writt
 
     ask()
     times = []
-    for _ in range(REQUESTS if not written else REQUESTS // 10):
+    for number in range(REQUESTS if not written else REQUESTS // 5):
         if written:
-            with store.db.writing():
-                pass
+            with store.db.writing({number + 1}) as con:
+                con.execute("UPDATE host SET seen_at = seen_at + to_seconds(1) WHERE host_id = ?", [number + 1])
         times.append(seconds(ask) * 1000)
     late = statistics.quantiles(times, n=20)[-1]
     how = f"p95 of {len(times)} requests" + (", the state written to before each" if written else "")
