@@ -124,6 +124,7 @@ def _run(args: list[str], only: str | None) -> int:
         result = command.main(args=args, prog_name="trueup", standalone_mode=False)
         return result if isinstance(result, int) else exits.OK
     except usage_error as error:
+        error.message = error.message.removeprefix("Value error, ")
         error.show()
         return exits.USAGE
     except (typer.Abort, KeyboardInterrupt):

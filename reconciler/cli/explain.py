@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from . import exits
+from . import _complete, exits
 
 
 class Format(str, Enum):
@@ -20,7 +20,11 @@ class Format(str, Enum):
 
 def explain(
     what: Annotated[
-        str, typer.Argument(help="KIND, or KIND.FIELD; also Fleet, Host, Vars. Left out: all of them.")
+        str,
+        typer.Argument(
+            help="KIND, or KIND.FIELD; also Fleet, Host, Vars. Left out: all of them.",
+            autocompletion=_complete.kinds,
+        ),
     ] = "",
     format: Annotated[Format, typer.Option(help="text for people, json for programs.")] = Format.text,
 ) -> int:

@@ -96,3 +96,9 @@ def test_a_reader_that_left_is_no_error_and_a_full_disk_is_not_called_a_fault_of
         done = subprocess.run(trueup, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert done.stderr.startswith("error[no-space]: No space left on device\n  next: ")
+
+
+def test_a_wrong_word_is_told_in_words_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = said(capsys, "state", "check")
+    assert code == 64
+    assert "'check' is not one of 'backup'" in text and "Value error" not in text
