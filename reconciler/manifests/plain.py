@@ -39,13 +39,19 @@ _SAID = re.compile(rf"(?i)(?:^|[^a-z])(?:{_NAMED})[\"']?\s*[=:]\s*[\"']?(?P<valu
 _NAME = re.compile(rf"(?i)(?:^|[a-z0-9]*[_.-]|[a-z0-9]*)(?:{_NAMED})")
 _PERHAPS = re.compile(rf"(?i){_NAMED}|{_TOKEN.pattern}")
 """What a file must hold to be looked through at all."""
+_HINTS = (
+    "pass", "secret", "token", "key", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox",
+    "_live_", "aiza", "hvs.", "hvb.", "npm_", "://",
+)  # fmt: skip
+"""Whatever _PERHAPS matches holds one of these, and looking for a plain text is a hundred times as fast."""
 _PLACEHOLDER = re.compile(r"(?i)[{$<%*/\[(]|example|change|placeholder|your|xxx|dummy|replace|redacted|none|null|todo")
 _KEY_FILE = re.compile(r"(?:\.pem|\.key|(?:^|/)id_(?:rsa|dsa|ecdsa|ed25519))$")
 
 
 def perhaps(text: str) -> bool:
     """False for a text that surely holds nothing that would be warned of: most files, at the price of one search."""
-    return _PERHAPS.search(text) is not None
+    low = text.lower()
+    return any(hint in low for hint in _HINTS) and _PERHAPS.search(text) is not None
 
 
 def key_file(path: str) -> bool:

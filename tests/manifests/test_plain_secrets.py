@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import manifests
+from reconciler.manifests import plain
 from reconciler.manifests.kinds import load_kinds
 from reconciler.repo import FolderFiles
 
@@ -38,6 +39,13 @@ SECRETS = {
     "address": "postgres://app:" + "hunter22pass@db/app",
     "password or token": "db_password = " + "Tr0ub4dor-and-3",
 }
+
+
+@pytest.mark.parametrize(
+    "text", [*SECRETS.values(), "Password: x", "API_KEY", "sk_live_" + "a1" * 12, "npm_" + "a1" * 18]
+)
+def test_the_quick_look_passes_over_none_of_them(text: str) -> None:
+    assert plain.perhaps(text) and not plain.perhaps("motd: welcome to this host\n")
 
 
 @pytest.mark.parametrize("what", SECRETS)
