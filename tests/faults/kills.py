@@ -119,8 +119,8 @@ def listen(store: DuckStore, at: local_hosts.At) -> None:
     writing = store.db.writing
 
     @contextmanager
-    def told() -> Iterator[Any]:
-        with writing() as con:
+    def told(*args: Any) -> Iterator[Any]:
+        with writing(*args) as con:
             yield con
             at("state: before the commit")
         at("state: after the commit")
