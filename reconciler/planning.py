@@ -102,7 +102,8 @@ def planned(
 
 
 def _known(settings: Settings, kinds: Kinds, files: Files, sealer: Sealer) -> Planned | None:
-    """The plan of files that the state file knows the meaning of; None when it doesn't, or a daemon holds it."""
+    """The plan of files that the state file knows something of, so that only the others are read; None when it doesn't,
+    or a daemon holds it."""
     from . import door
 
     if not settings.database.exists() or door.running(settings):
@@ -111,15 +112,33 @@ def _known(settings: Settings, kinds: Kinds, files: Files, sealer: Sealer) -> Pl
 
     store = DuckStore(settings.database, kinds)
     try:
-        key = manifests.key_of(files, sealer.lasting())
-        kept = store.kept_reading(key, files.commit)
-        if kept is None:
-            return None
-        plan = plan_from(store, kinds, kept.desired, now := time.time())
+        lasting = sealer.lasting()
+        unchecked: tuple[str, ...] = ()
+        kept = store.kept_reading(manifests.key_of(files, lasting), files.commit)
+        if kept is not None:
+            desired, problems = kept.desired, kept.problems
+        else:
+            older = store.older_reading(manifests.ground_of(lasting), files.commit)
+            if older is None:
+                return None
+            cache = manifests.recalled(older[1], older[0], files)
+            reading = manifests.read(files, kinds, sealer.reading(files).seal, cache=cache)
+            problems, unchecked = reading.problems, reading.unchecked
+            if reading.desired is None:
+                return Planned(kinds=kinds, files=files, problems=problems)
+            desired = reading.desired
+        plan = plan_from(store, kinds, desired, now := time.time())
     finally:
         store.close()
     return Planned(
-        kinds=kinds, files=files, problems=kept.problems, desired=kept.desired, plan=plan, sealer=sealer, now=now
+        kinds=kinds,
+        files=files,
+        problems=problems,
+        desired=desired,
+        plan=plan,
+        unchecked=unchecked,
+        sealer=sealer,
+        now=now,
     )
 
 

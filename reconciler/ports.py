@@ -170,8 +170,17 @@ class Store(Protocol):
         (a guard stops its plan), else held from now on."""
         ...
 
-    def keep_reading(self, key: str, desired: Desired, problems: Sequence[Problem], now: float) -> bool:
-        """Remember what the files of `key` came to, in place of the reading before; False when that was known."""
+    def keep_reading(
+        self,
+        key: str,
+        desired: Desired,
+        problems: Sequence[Problem],
+        now: float,
+        memory: tuple[str, Callable[[], str]] | None = None,
+    ) -> bool:
+        """Remember what the files of `key` came to, in place of the reading before; False when that was known.
+
+        `memory` is a key of what that rests on beside the files, and what makes the text of what each file came to."""
         ...
 
     def machines(self) -> Mapping[str, str]:

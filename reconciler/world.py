@@ -247,8 +247,14 @@ class World:
         for files, reading, _ in list(self._read.values()):
             # Without its secrets' values a reading is only as good as this process knows them.
             if reading.desired is desired and not reading.unchecked:
-                key = manifests.key_of(files, self.sealer.lasting())
-                self.store.keep_reading(key, desired, reading.problems, self.now())
+                lasting = self.sealer.lasting()
+                self.store.keep_reading(
+                    manifests.key_of(files, lasting),
+                    desired,
+                    reading.problems,
+                    self.now(),
+                    (manifests.ground_of(lasting), reading.told),
+                )
 
     def look_at(self, desired: Desired, hosts: Sequence[str]) -> None:
         """Read these hosts and keep what they say. A host that turns out to keep things that nobody asked for (our state

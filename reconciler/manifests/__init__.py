@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .key import key_of
+from .key import ground_of, key_of
 from .kinds import load_kinds
 
 if TYPE_CHECKING:
+    from .memory import recalled
     from .reading import Reading, read
 
 
@@ -23,7 +24,11 @@ def __getattr__(name: str) -> object:
         from . import reading
 
         return getattr(reading, name)
+    if name == "recalled":
+        from . import memory
+
+        return memory.recalled
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["Reading", "key_of", "load_kinds", "read"]
+__all__ = ["Reading", "ground_of", "key_of", "load_kinds", "read", "recalled"]

@@ -16,7 +16,7 @@ from . import schema, words
 from .codes import problem
 from .inventory import Inventory, counted
 from .marks import Mark
-from .reader import Document
+from .reader import Document, Field
 from .resolve import Item
 
 _CLAIM_CODES = {"path": "same-path", "uid": "same-id", "gid": "same-id"}
@@ -123,7 +123,7 @@ class Conflicts:
 
     def _dangling(self) -> None:
         for item in self.items:
-            for mark, ref in self._needed(item):
+            for where, ref in self._needed(item):
                 if ref in self.broken:
                     continue
                 declared: frozenset[str] = frozenset().union(
@@ -139,18 +139,17 @@ class Conflicts:
                     else ""
                 )
                 message = f"nobody declares {ref}" if nowhere else f"nobody declares {ref} on {counted(missing)}"
-                self._say("dangling-reference", message, item, mark, "declare it there, correct the name, or narrow the selector",
+                self._say("dangling-reference", message, item, item.entry.doc.place(["spec", *where]), "declare it there, correct the name, or narrow the selector",
                           f"did you mean `{ref.kind}/{guess}`?" if guess else "")  # fmt: skip
 
-    def _needed(self, item: Item) -> Iterator[tuple[Mark, Ref]]:
-        doc = item.entry.doc
+    def _needed(self, item: Item) -> Iterator[tuple[Field, Ref]]:
+        """What an item refers to, and the field of its spec that says so: a place costs more than all else here."""
         for index, text in enumerate(item.entry.spec.get("dependsOn", ())):
             kind, _, name = text.partition("/")
             if kind in self.kinds and name:
-                yield doc.at(["spec", "dependsOn", index]), Ref(kind, name)
+                yield ("dependsOn", index), Ref(kind, name)
         try:
-            for where, ref in self.kinds[item.entry.kind].needs(item.entry.name, item.own):
-                yield doc.place(["spec", *where]), ref
+            yield from self.kinds[item.entry.kind].needs(item.entry.name, item.own)
         except Exception as error:
             self._failed(item, "needs", error)
 
@@ -190,7 +189,7 @@ class Conflicts:
     # ---- trueup's own way in
 
     def _access(self) -> None:
-        ways = _ways_in(self.inventory.hosts)
+        ways = ways_in(self.inventory.hosts)
         for item in self.items:
             here = [ways[host] for host in item.spread.hosts]
             known = item.facts.get("access")
@@ -225,7 +224,7 @@ class Conflicts:
         self.problems.append(problem(code, message, path=item.entry.doc.path, mark=mark, hint=hint, label=label))
 
 
-def _ways_in(hosts: Mapping[str, Host]) -> dict[str, tuple[object, ...]]:
+def ways_in(hosts: Mapping[str, Host]) -> dict[str, tuple[object, ...]]:
     """What of each host decides how trueup comes in: `Kind.protects` may look at nothing else of it. Equal ways are one
     object, so that ten thousand of them compare at once."""
     one: dict[tuple[object, ...], tuple[object, ...]] = {}

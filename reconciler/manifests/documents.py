@@ -86,12 +86,14 @@ class Documents:
     problems: list[Problem] = field(default_factory=list)
     broken: list[Broken] = field(default_factory=list)
     files: int = 0
+    by_file: dict[tuple[str, str], File] = field(default_factory=dict)
+    """Every file that was read, by path and blob id."""
 
 
 def gather(files: Files, judges: validate.Judges, cache: MutableMapping[tuple[str, str], File]) -> Documents:
     """Read every manifest of `files`; `cache` keeps each file by (path, blob id), and forgets what is gone."""
-    result = Documents()
     kept: dict[tuple[str, str], File] = {}
+    result = Documents(by_file=kept)
     paths = files.paths()
 
     def one(path: str) -> File:

@@ -23,6 +23,11 @@ def key_of(files: Files, fleet: str) -> str:
     return made.hexdigest()
 
 
+def ground_of(fleet: str) -> str:
+    """A digest of the same without the files: what is remembered of single files holds while it is equal."""
+    return hashlib.blake2b(f"{code()}\0{fleet}\0".encode(), digest_size=16).hexdigest()
+
+
 @cache
 def code() -> str:
     """A digest of trueup's own code and schemas, as far as it reads manifests."""
@@ -34,4 +39,4 @@ def code() -> str:
     return made.hexdigest()
 
 
-__all__ = ["code", "key_of"]
+__all__ = ["code", "ground_of", "key_of"]

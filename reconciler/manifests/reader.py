@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from math import isfinite
 from typing import Any, TypeAlias
@@ -76,16 +76,21 @@ class _Composer(_Base):  # type: ignore[misc]
 class Document:
     """One document of a file: its value in plain JSON types, and the place of each field when asked."""
 
-    __slots__ = ("_index", "_node", "_offset", "_text", "line", "path", "value")
+    __slots__ = ("_node", "_text", "index", "line", "offset", "path", "value")
 
-    def __init__(self, path: str, value: Json, line: int, text: str, index: int, offset: int) -> None:
+    def __init__(
+        self, path: str, value: Json, line: int, text: str | Callable[[], str], index: int, offset: int
+    ) -> None:
         self.path = path
         self.value = value
         self.line = line
         """The line of the document's first field, from 1."""
         self._text = text
-        self._index = index
-        self._offset = offset
+        """Or how to get it, for a document that was read by another process."""
+        self.index = index
+        """Of the document within its text."""
+        self.offset = offset
+        """Lines of the file that stand before that text."""
         self._node: Node | None = None
 
     def at(self, field: Field) -> Mark:
@@ -123,7 +128,7 @@ class Document:
         node, _ = self._find(field)
         mark = self._mark(node)
         if isinstance(node, ScalarNode) and node.style in ("|", ">"):
-            line = self._text.split("\n")[node.start_mark.line + 1 :][:1]
+            line = self._whole().split("\n")[node.start_mark.line + 1 :][:1]
             indent = len(line[0]) - len(line[0].lstrip(" ")) if line else 0
             return Mark(mark.line + 1, indent + 1)
         return mark
@@ -138,13 +143,18 @@ class Document:
         length = end.column - start.column if end.line == start.line else 1
         if isinstance(node, ScalarNode) and node.style in ("|", ">"):
             length = 1
-        return Mark(start.line + 1 + self._offset, start.column + 1, max(length, 1))
+        return Mark(start.line + 1 + self.offset, start.column + 1, max(length, 1))
+
+    def _whole(self) -> str:
+        if not isinstance(self._text, str):
+            self._text = self._text()
+        return self._text
 
     def _root(self) -> Node:
         if self._node is None:
-            parser = _Composer(self._text)
+            parser = _Composer(self._whole())
             node: Any = None
-            for _ in range(self._index + 1):
+            for _ in range(self.index + 1):
                 parser.check_node()
                 node = parser.get_node()
             self._node = node
@@ -185,6 +195,12 @@ def load(data: bytes, path: str) -> tuple[list[Document], list[Problem]]:
             break
         offset += part.count("\n", 0, again.start())
     return documents, problems
+
+
+def text_of(data: bytes, path: str) -> str:
+    """The text of a file that can be read, as `load` has it."""
+    text, _ = _decode(data, path)
+    return text or ""
 
 
 def _line_start(text: str, line: int) -> int:

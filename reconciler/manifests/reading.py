@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.kind import Kinds
@@ -13,6 +13,7 @@ from ..ports import Files
 from . import documents, inventory, schema, validate
 from .conflicts import Conflicts
 from .loaded import with_loaded
+from .memory import Memory, told
 from .resolve import Cache, Resolver
 from .sealing import Seal, Use
 
@@ -28,6 +29,13 @@ class Reading:
     """How many files were read as manifests."""
     uses: tuple[Use, ...] = ()
     """Every secret that a manifest uses on any host."""
+    memory: Memory | None = field(default=None, compare=False, repr=False)
+    """What another process may know of this reading; None when there is no `desired`."""
+
+    def told(self) -> str:
+        """What another process may know of this reading, as text (memory.py); there has to be a `desired`."""
+        assert self.memory is not None and self.desired is not None
+        return told(self.memory, self.desired)
 
     @property
     def unchecked(self) -> tuple[str, ...]:
@@ -63,4 +71,6 @@ def read(
         return Reading(desired=None, problems=problems, files=found.files, uses=tuple(resolver.uses))
     spreads = tuple(item.spread for item in with_loaded(items, kinds))
     desired = Desired(commit=files.commit, policy=hosts.policy, hosts=hosts.hosts, spreads=spreads)
-    return Reading(desired=desired, problems=problems, files=found.files, uses=tuple(resolver.uses))
+    order = tuple((item.entry.doc.path, item.entry.blob, item.entry.index) for item in items)
+    memory = Memory(files=found.by_file, items=resolver.cache.items, order=order)
+    return Reading(desired=desired, problems=problems, files=found.files, uses=tuple(resolver.uses), memory=memory)

@@ -5,7 +5,7 @@ A manifest without templates and secrets means the same everywhere and is resolv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,7 +39,7 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Resolved:
+class Resolved:
     """A spec as it came out on one host (or on all), and the files that it rests on."""
 
     files: Mapping[str, str]
@@ -52,7 +52,7 @@ class _Resolved:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Known:
+class Known:
     """What a manifest came to at an earlier reading, and all that it rests on but its own text."""
 
     item: Item
@@ -68,10 +68,12 @@ class _Known:
 class Cache:
     """What resolving remembers from one reading to the next; what was not used is forgotten."""
 
-    items: dict[tuple[str, str, int], _Known] = field(default_factory=dict)
+    items: dict[tuple[str, str, int], Known] = field(default_factory=dict)
     """By path, blob id and index of the document."""
-    specs: dict[tuple[str, str, int, str], _Resolved] = field(default_factory=dict)
+    specs: dict[tuple[str, str, int, str], Resolved] = field(default_factory=dict)
     """And digest of what a template sees, empty without one."""
+    older: Callable[[str, str, int, str], Resolved | None] | None = None
+    """Of another process, by the same four (memory.py)."""
 
 
 @dataclass(kw_only=True)
@@ -97,7 +99,7 @@ class Resolver:
     def all(self, entries: Iterable[Entry]) -> list[Item]:
         """Every manifest, in the order of `entries`; what could not be resolved is not `whole`, and a problem."""
         items = [self._known(entry) or self._one(entry) for entry in entries]
-        self.cache.items, self.cache.specs = self._next.items, self._next.specs
+        self.cache.items, self.cache.specs, self.cache.older = self._next.items, self._next.specs, None
         return items
 
     # ---- one manifest
@@ -176,7 +178,7 @@ class Resolver:
         for context in dict.fromkeys(contexts) or ("",):
             if resolved := self._next.specs.get((*key, context)):
                 files |= resolved.files
-        self._next.items[key] = _Known(
+        self._next.items[key] = Known(
             item=item,
             problems=problems,
             hosts=hosts,
@@ -243,7 +245,7 @@ class Resolver:
             self.problems.append(self._failed(error, entry, "per_host"))
             return None
         failures: dict[Problem, list[str]] = {}
-        found: dict[str, _Resolved] = {}
+        found: dict[str, Resolved] = {}
         for host in hosts if differs else ("",):
             resolved = self._resolved(entry, kind, own, self.inventory.hosts[host] if differs else None)
             if resolved.failure is not None:
@@ -256,7 +258,7 @@ class Resolver:
         return None if failures else self._meanings(entry, kind, found, hosts, frame)
 
     def _meanings(
-        self, entry: Entry, kind: Kind, found: Mapping[str, _Resolved], hosts: tuple[str, ...], frame: Meaning
+        self, entry: Entry, kind: Kind, found: Mapping[str, Resolved], hosts: tuple[str, ...], frame: Meaning
     ) -> tuple[Meaning | None, Mapping[str, Meaning]]:
         each: dict[str, Meaning] = {}
         by_digest: dict[str, Meaning] = {}
@@ -289,16 +291,18 @@ class Resolver:
             return next(iter(by_digest.values())), {}
         return None, each
 
-    def _resolved(self, entry: Entry, kind: Kind, own: State, host: Host | None) -> _Resolved:
+    def _resolved(self, entry: Entry, kind: Kind, own: State, host: Host | None) -> Resolved:
         context = self._context(host.name)[0] if host else ""
         key = (entry.doc.path, entry.blob, entry.index, context)
         found = self._next.specs.get(key) or self.cache.specs.get(key)
+        if found is None and self.cache.older is not None:
+            found = self.cache.older(*key)
         if found is None or not self._same_files(found.files):
             found = self._resolve(entry, kind, own, host)
         self._next.specs[key] = found
         return found
 
-    def _resolve(self, entry: Entry, kind: Kind, own: State, host: Host | None) -> _Resolved:
+    def _resolve(self, entry: Entry, kind: Kind, own: State, host: Host | None) -> Resolved:
         ask = Ask(self._library, entry, host)
         spec: State | None = None
         failure: Problem | None = None
@@ -308,7 +312,7 @@ class Resolver:
             failure = ask.failure or self._told(unresolved.finding, entry, kind)
         except Exception as error:
             failure = self._failed(error, entry, "resolve")
-        return _Resolved(files=ask.files, spec=spec, digest=digest(spec) if spec is not None else "", failure=failure,
+        return Resolved(files=ask.files, spec=spec, digest=digest(spec) if spec is not None else "", failure=failure,
                          secret=spec is not None and next(references(spec), None) is not None)  # fmt: skip
 
     def _context(self, host: str) -> tuple[str, State]:

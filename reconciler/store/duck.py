@@ -145,11 +145,19 @@ class DuckStore:
         self.flush()
         return owning.untold(self.db, self.names, hosts)
 
-    def keep_reading(self, key: str, desired: Desired, problems: Sequence[Problem], now: float) -> bool:
-        """Write down what the files of `key` came to, in place of the reading before; False when it was there already."""
+    def keep_reading(
+        self,
+        key: str,
+        desired: Desired,
+        problems: Sequence[Problem],
+        now: float,
+        memory: tuple[str, Callable[[], str]] | None = None,
+    ) -> bool:
+        """Write down what the files of `key` came to, in place of the reading before, and, by the key of what it rests on
+        beside the files, what it came to piece by piece; False when it was there already."""
         self.flush()
         try:
-            return kept.keep(self.db, self.names, key, desired, problems, now)
+            return kept.keep(self.db, self.names, key, desired, problems, now, memory)
         except BaseException:
             self.names.forget_unsaved()
             raise
@@ -161,6 +169,12 @@ class DuckStore:
         if found is not None:
             self.sheets.put(found.sheet)
         return found
+
+    def older_reading(self, ground: str, commit: Commit) -> tuple[Desired, str] | None:
+        """What the reading that is kept came to, as if of `commit`, and its memory piece by piece (keep_reading); None when
+        it is of another `ground`. What comes of it is good while nothing else is kept in its place. Reads only."""
+        found = kept.older(self.db, self.names, ground, commit)
+        return None if found is None else (found[0].desired, found[1])
 
     def sheet(self, desired: Desired) -> Sheet:
         """`desired` as tables, for this room's queries."""

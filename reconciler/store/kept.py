@@ -18,12 +18,14 @@ from ..clock import moment
 from ..core.codec import decode, encode
 from ..core.model import Commit, Desired, Host, Manifest, Meaning, Policy, Ref, Source, Spread, canonical
 from ..core.problem import Problem
-from .db import Db, number, text, words
+from .db import Db, number, words
+from .each import WANT, Each
 from .late import Late
 from .names import Names
 from .sheet import Sheet, columns
 
-WANT = "reading_want"
+MEMORY = "memory "
+"""With this before it, the key of what is remembered piece by piece."""
 
 
 class Hosts(Mapping[str, Host]):
@@ -53,35 +55,6 @@ class Hosts(Mapping[str, Host]):
         return len(self._ids)
 
 
-class Each(Mapping[str, Meaning]):
-    """What a templated manifest means on each of its hosts; equal ones are one object."""
-
-    def __init__(
-        self, hosts: Sequence[str], frame: Meaning, load: Callable[[], tuple[dict[str, int], dict[int, str]]]
-    ) -> None:
-        self._hosts = hosts
-        self._frame = frame
-        self._load = load
-        self._found: tuple[dict[str, int], dict[int, str]] | None = None
-        self._made: dict[int, Meaning] = {}
-
-    def __getitem__(self, host: str) -> Meaning:
-        if self._found is None:
-            self._found = self._load()
-        digests, texts = self._found
-        key = digests[host]
-        made = self._made.get(key)
-        if made is None:
-            made = self._made[key] = replace(self._frame, spec=json.loads(texts[key]), digest=text(key))
-        return made
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._hosts)
-
-    def __len__(self) -> int:
-        return len(self._hosts)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Kept:
     """A reading as it was kept."""
@@ -91,9 +64,20 @@ class Kept:
     sheet: Sheet
 
 
-def keep(db: Db, names: Names, key: str, desired: Desired, problems: Sequence[Problem], now: float) -> bool:
-    """Write a reading down in place of the one before; False when it is there already. One transaction. Raises Refused."""
-    if db.rows("SELECT key FROM reading") == [(key,)]:
+def keep(
+    db: Db,
+    names: Names,
+    key: str,
+    desired: Desired,
+    problems: Sequence[Problem],
+    now: float,
+    memory: tuple[str, Callable[[], str]] | None = None,
+) -> bool:
+    """Write a reading down in place of the one before; False when it is there already. One transaction. Raises Refused.
+
+    `memory`: what it came to piece by piece, and of what code and secrets that is true (manifests.ground_of, told).
+    """
+    if db.rows("SELECT key FROM reading WHERE key = ?", [key]):
         return False
     with db.writing() as con:
         names.learn(con, desired.hosts, (_ref(spread) for spread in desired.spreads))
@@ -109,6 +93,8 @@ def keep(db: Db, names: Names, key: str, desired: Desired, problems: Sequence[Pr
         for table in ("reading", "reading_host", "reading_want", "reading_spec"):
             con.execute(f"DELETE FROM {table}")
         con.execute("INSERT INTO reading VALUES (?, ?, ?)", [key, _document(desired, problems, removals), moment(now)])
+        if memory is not None:
+            con.execute("INSERT INTO reading VALUES (?, ?, ?)", [MEMORY + memory[0], memory[1](), moment(now)])
         fresh: Mapping[str, Mapping[str, Any]] = {
             "reading_host": {"host_id": numpy.array(list(ids.values()), dtype="int32"), "document": words(hosts)},
             WANT: {name: want[name] for name in ("host_id", "res_id", "digest", "aim", "spread", "removal")},
@@ -124,9 +110,20 @@ def keep(db: Db, names: Names, key: str, desired: Desired, problems: Sequence[Pr
 def find(db: Db, names: Names, key: str, commit: Commit) -> Kept | None:
     """The reading of `key`, said to be of `commit`; None when another one is kept, or none. Reads only. Raises Refused."""
     found = db.rows("SELECT document FROM reading WHERE key = ?", [key])
-    if not found:
-        return None
-    said = json.loads(found[0][0])
+    return _made(db, names, found[0][0], commit) if found else None
+
+
+def older(db: Db, names: Names, ground: str, commit: Commit) -> tuple[Kept, str] | None:
+    """The reading that is kept, of whatever files, and what is remembered of it piece by piece; None when it is of other
+    code or other secrets. Reads only. Raises Refused."""
+    memory = db.rows("SELECT document FROM reading WHERE key = ?", [MEMORY + ground])
+    found = db.rows(f"SELECT document FROM reading WHERE NOT starts_with(key, '{MEMORY}')") if memory else []
+    made = _made(db, names, found[0][0], commit) if found else None
+    return (made, memory[0][0]) if made is not None else None
+
+
+def _made(db: Db, names: Names, document: str, commit: Commit) -> Kept | None:
+    said = json.loads(document)
     ids = dict(
         db.rows("SELECT h.name, h.host_id FROM reading_host r JOIN host h USING (host_id) ORDER BY encode(h.name)")
     )
@@ -169,12 +166,10 @@ def _document(desired: Desired, problems: Sequence[Problem], removals: Sequence[
     chosen: dict[tuple[str, ...], int] = {}
     spreads = []
     for spread in desired.spreads:
-        frame = spread.same or next(iter(spread.each.values()), None)
+        frame = spread.same or (spread.each[spread.hosts[0]] if spread.hosts else None)
         said: dict[str, Any] = encode(spread.manifest)
         del said["source"]["commit"]
         meaning = encode(frame) if frame is not None else None
-        if meaning is not None and spread.same is None:
-            meaning |= {"spec": {}, "digest": ""}
         hosts = chosen.setdefault(spread.hosts, len(chosen))
         spreads.append({"manifest": said, "hosts": hosts, "meaning": meaning, "same": spread.same is not None})
     return json.dumps(
@@ -197,20 +192,12 @@ def _spread(
     hosts = chosen[said["hosts"]]
     frame = None if said["meaning"] is None else decode(Meaning, said["meaning"])
 
-    def load() -> tuple[dict[str, int], dict[int, str]]:
-        rows = db.rows(f"SELECT host_id, digest FROM {WANT} WHERE spread = ?", [index])
-        texts = db.rows(
-            f"SELECT s.digest, s.text FROM reading_spec s SEMI JOIN (SELECT digest FROM {WANT} WHERE spread = ?) w USING (digest)",
-            [index],
-        )
-        return {names.host(host_id): key for host_id, key in rows}, dict(texts)
-
     return Spread(
         manifest=Manifest(source=source, **manifest),
         hosts=hosts,
         same=frame if said["same"] else None,
-        each=Each(hosts, frame, load) if frame is not None and not said["same"] else {},
+        each=Each(db, names, index, hosts, frame) if frame is not None and not said["same"] else {},
     )
 
 
-__all__ = ["Kept", "find", "keep"]
+__all__ = ["Kept", "find", "keep", "older"]

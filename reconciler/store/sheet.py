@@ -17,6 +17,7 @@ from ..core.model import Desired, Key, Meaning, Ref, Resource
 from . import troubles
 from .bodies import aim
 from .db import SHEETS, Db, number, words
+from .each import Each
 from .names import Names, lent
 
 KEPT = 2
@@ -162,6 +163,12 @@ def columns(
             removal = removals.setdefault(spread.same.on_remove, len(removals))
             parts["digest"].append(numpy.full(count, number(spread.same.digest), dtype="uint64"))
             parts["aim"].append(numpy.full(count, aim(spread.same), dtype="uint64"))
+            parts["removal"].append(numpy.full(count, removal, dtype="int32"))
+        elif isinstance(spread.each, Each):
+            digests, aims = spread.each.columns(found)
+            removal = removals.setdefault(spread.each.on_remove, len(removals))
+            parts["digest"].append(digests)
+            parts["aim"].append(aims)
             parts["removal"].append(numpy.full(count, removal, dtype="int32"))
         else:
             meanings: list[Meaning] = [spread.each[name] for name in spread.hosts]

@@ -202,10 +202,12 @@ CREATE TABLE approval (
     approved_at TIMESTAMP NOT NULL      -- when
 );
 
--- What the newest reading of the repository came to (kept.py): at most one row, worth nothing under another key.
+-- What the newest reading of the repository came to (kept.py), and a second row with what it remembers of single files:
+-- each worth nothing under another key.
 CREATE TABLE reading (
-    key VARCHAR NOT NULL,               -- digest of the files' paths and blobs, of trueup's own code, and of the fleet's key
-    document VARCHAR NOT NULL,          -- JSON: the policy, the manifests without their hosts, the warnings
+    key VARCHAR NOT NULL,               -- digest of the files' paths and blobs, of trueup's own code, and of the fleet's key;
+                                        -- `memory` and the same without the files
+    document VARCHAR NOT NULL,          -- JSON: the policy, the manifests without their hosts, the warnings; manifests/memory.py's
     read_at TIMESTAMP NOT NULL          -- when it was written down
 );
 

@@ -177,7 +177,14 @@ class Fleet:
         store.belongs_to(self.key.fleet)
         now = time.time()
         store.holding(files.commit, files.commit.tree, reading.problems, now)
-        store.keep_reading(manifests.key_of(files, self.sealer.lasting()), reading.desired, reading.problems, now)
+        lasting = self.sealer.lasting()
+        store.keep_reading(
+            manifests.key_of(files, lasting),
+            reading.desired,
+            reading.problems,
+            now,
+            (manifests.ground_of(lasting), reading.told),
+        )
         with store.db.writing() as con:
             con.execute("SET preserve_insertion_order = false")
             texts = {

@@ -231,7 +231,14 @@ class FakeStore:
     def held(self) -> str:
         return next((commit for commit, held, _ in reversed(self.commits) if held), "")
 
-    def keep_reading(self, key: str, desired: Desired, problems: Sequence[Problem], now: float) -> bool:
+    def keep_reading(
+        self,
+        key: str,
+        desired: Desired,
+        problems: Sequence[Problem],
+        now: float,
+        memory: tuple[str, Callable[[], str]] | None = None,
+    ) -> bool:
         return False
 
     def machines(self) -> Mapping[str, str]:
