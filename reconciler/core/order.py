@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from .kind import Kinds
 from .model import Action, Change, Key, Ref, State
@@ -60,6 +61,12 @@ def ranks(names: Iterable[str], sentences: Iterable[tuple[str, str]]) -> dict[st
     return rank
 
 
+@lru_cache(maxsize=4)
+def _ranks(names: tuple[str, ...], sentences: tuple[tuple[str, str], ...]) -> Mapping[str, int]:
+    """The same for each of ten thousand hosts."""
+    return ranks(names, sentences)
+
+
 def references(kinds: Kinds, ref: Ref, spec: State, depends_on: Iterable[Ref] = ()) -> frozenset[Ref]:
     """Everything that a resource refers to on its host."""
     kind = kinds[ref.kind]
@@ -70,7 +77,7 @@ def references(kinds: Kinds, ref: Ref, spec: State, depends_on: Iterable[Ref] = 
 
 def arrange(kinds: Kinds, changes: Sequence[Change]) -> tuple[Change, ...]:
     """The changes of ONE host in the order they run, each with the keys it must wait for."""
-    rank = ranks(kinds.by_name, kinds.order)
+    rank = _ranks(tuple(kinds.by_name), kinds.order)
     by_ref = {change.key.ref: change for change in changes}
     waits: dict[Ref, set[Ref]] = {ref: set() for ref in by_ref}
     for ref, change in by_ref.items():

@@ -44,7 +44,8 @@ def waves(
         taken = left if last else _taken(rule, left, len(hosts), matches)
         if taken:
             found.append(tuple(sorted(taken)))
-            left = [name for name in left if name not in set(taken)]
+            gone = set(taken)
+            left = [name for name in left if name not in gone]
     return tuple(found)
 
 

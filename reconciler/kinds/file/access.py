@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ...core.model import Host, Json, State
 
@@ -66,21 +67,26 @@ BECOME = (
     ("/usr/bin/sudo", "sudo itself"),
 )
 
+_LOGIN, _BECOME = dict(LOGIN), dict(BECOME)
 _DEFAULTS = re.compile(r"^\s*(Defaults|ALL\s|#include|@include)", re.MULTILINE)
 
 
+@lru_cache(maxsize=4096)
 def normal_path(path: str) -> str:
     """One spelling for each path: no `//`, `.`, `..` or closing slash (POSIX lets a leading `//` mean something else;
     Linux doesn't, so it goes too)."""
     return posixpath.normpath(re.sub(r"^/+", "/", path))
 
 
-def parents(path: str) -> Iterator[str]:
+@lru_cache(maxsize=4096)
+def parents(path: str) -> tuple[str, ...]:
     """The directories that lead to `path`, nearest first, without the root."""
+    found = []
     path = posixpath.dirname(path)
     while path not in ("/", ""):
-        yield path
+        found.append(path)
         path = posixpath.dirname(path)
+    return tuple(found)
 
 
 def forbidden(path: str) -> str:
@@ -108,17 +114,23 @@ def cut_by(path: str, spec: State | None, host: Host) -> str:
         return f"{path}: {direct}"
     if spec is not None and _plain_directory(path, spec, host):
         return ""
-    for watched, why in _watched(host):
+    return _leads(path, host.user, host.become)
+
+
+@lru_cache(maxsize=4096)
+def _leads(path: str, user: str, become: bool) -> str:
+    """A plan asks it of each of ten thousand hosts, which are mostly alike."""
+    for watched, why in _watched(user, become):
         if watched.startswith(path + "/"):
             return f"{path} leads to {watched}, {why}"
     return ""
 
 
-def _watched(host: Host) -> Iterator[tuple[str, str]]:
+def _watched(user: str, become: bool) -> Iterator[tuple[str, str]]:
     yield "/etc/ssh/sshd_config", "sshd's configuration"
-    yield f"{home_of(host.user)}/.ssh/authorized_keys", f"the keys of the login {host.user}"
+    yield f"{home_of(user)}/.ssh/authorized_keys", f"the keys of the login {user}"
     yield from LOGIN
-    if host.become:
+    if become:
         yield from BECOME
         yield "/etc/sudoers.d/trueup", "sudo's rules, which this host's login needs"
 
@@ -130,9 +142,10 @@ def _direct(path: str, spec: State | None, host: Host) -> str:
     ssh = f"{home_of(host.user)}/.ssh/"
     if path.startswith(ssh) and path[len(ssh) :] in ("authorized_keys", "authorized_keys2", "rc", "environment"):
         return f"read when the login {host.user} comes in"
-    known = dict(LOGIN) | (dict(BECOME) if host.become else {})
-    if path in known:
-        return known[path]
+    if path in _LOGIN:
+        return _LOGIN[path]
+    if host.become and path in _BECOME:
+        return _BECOME[path]
     for tree, why in BELOW:
         if path == tree or path.startswith(tree + "/"):
             return why

@@ -126,7 +126,7 @@ class File(Kind):
         if field == "content":
             return same_content(want, have)
         if field == "mode":
-            return normal_mode(want) == normal_mode(have)
+            return bool(want == have) or normal_mode(want) == normal_mode(have)
         return bool(want == have)
 
     def wants_absence(self, spec: State) -> bool:

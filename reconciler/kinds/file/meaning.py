@@ -58,6 +58,8 @@ def fingerprint(content: Json) -> tuple[str, str]:
 
 def same_content(want: Json, have: Json) -> bool:
     """By digest. A sealed one whose key was not at hand compares equal: nobody can say that it differs."""
+    if isinstance(want, str) and isinstance(have, str):
+        return want == have  # two texts have one digest only when they are one text
     one, other = fingerprint(want), fingerprint(have)
     if one[0] == other[0] == "sealed" and not (one[1] and other[1]):
         return True
