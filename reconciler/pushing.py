@@ -214,7 +214,9 @@ class _Judge:
 
         commit = files.commit.id
         if commit not in self._read:
-            self._read[commit] = manifests.read(files, self._kinds, self._sealer.reading(files).seal, cache=self._parsed)
+            self._read[commit] = manifests.read(
+                files, self._kinds, self._sealer.reading(files).seal, cache=self._parsed
+            )
         return self._read[commit]
 
 

@@ -49,7 +49,9 @@ def _declared(settings: Settings, name: str) -> Host:
     if name not in hosts:
         near = difflib.get_close_matches(name, hosts, n=1)
         hint = (
-            f"did you mean {near[0]}?" if near else f"the repository declares {plural(len(hosts), 'host')}: trueup status --all"
+            f"did you mean {near[0]}?"
+            if near
+            else f"the repository declares {plural(len(hosts), 'host')}: trueup status --all"
         )
         raise Refused(Problem(code="no-host", message=f"no Host is called {name}", hint=hint))
     return hosts[name]

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+
 from .traces import Hunter
 
 MARK = 'Zq7"/Kx%9wV+ümark'

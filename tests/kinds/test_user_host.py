@@ -90,7 +90,9 @@ def test_new_accounts_are_as_the_stock_module_makes_them() -> None:
     made = {name: {"system": False, **spec} for name, spec in ACCOUNTS.items()}
     with lab.up(2) as (ours, stock):
         for host in (ours, stock):
-            host.run("groupadd -g 4444 taken; mkdir -p /home/there; echo kept > /home/there/file; echo hi > /etc/skel/.greeting")
+            host.run(
+                "groupadd -g 4444 taken; mkdir -p /home/there; echo kept > /home/there/file; echo hi > /etc/skel/.greeting"
+            )
         for name, spec in made.items():
             assert run_op(ours, "user", {"name": name, "create": spec}) == {"changed": True, "failed": False, "msg": ""}
         asked = (Op(module="trueup.user.op", args={"name": name, "create": spec}) for name, spec in made.items())
