@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from reconciler import line
 from reconciler.core import predict
 from reconciler.core.model import (
     Absent,
+    Host,
     Json,
     Key,
     Observation,
@@ -64,6 +65,12 @@ class Played:
     ) -> None:
         for visit in visits:
             on_report(self.visit(visit))
+
+    def read_own(self, hosts: Iterable[Host], fleet: str) -> dict[str, Report]:
+        return {host.name: self.visit(Visit(host=host, fleet=fleet)) for host in hosts}
+
+    def unpin(self, host: str) -> int:
+        return 0
 
     def close(self) -> None:
         pass
