@@ -5,6 +5,7 @@ core.select.rows says the same in plain Python; tests/store holds both equal.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,12 +66,15 @@ _COLUMNS = """
 _UNEQUAL = f"""
     CREATE TEMP TABLE unequal AS
     WITH w AS (
-        SELECT host_id, sum(hash(res_id, digest, removal)) AS kept, sum(hash(res_id, aim)) AS seen FROM {{want}} GROUP BY host_id
+        SELECT host_id, sum(hash(xor(hash($salt, res_id, digest, removal), $salt))) AS kept,
+            sum(hash(xor(hash($salt, res_id, aim), $salt))) AS seen
+        FROM {{want}} GROUP BY host_id
     ), o AS (
-        SELECT host_id, sum(hash(res_id, digest, (list_position($removals, on_remove) - 1)::INTEGER)) AS kept
+        SELECT host_id,
+            sum(hash(xor(hash($salt, res_id, digest, (list_position($removals, on_remove) - 1)::INTEGER), $salt))) AS kept
         FROM owned WHERE confirmed GROUP BY host_id
     ), s AS (
-        SELECT host_id, sum(hash(res_id, seen_as)) AS seen
+        SELECT host_id, sum(hash(xor(hash($salt, res_id, seen_as), $salt))) AS seen
         FROM observed WHERE status = {PRESENT} AND seen_as <> 0 GROUP BY host_id
     )
     SELECT coalesce(w.host_id, o.host_id) AS host_id
@@ -133,7 +137,9 @@ def _found(db: Db, sheet: Sheet) -> tuple[list[tuple[Any, ...]], int]:
         cursor.execute("BEGIN")
         # A list of no text can't be typed by itself; no row is then declared, and no row asks for it.
         removals = {"removals": list(sheet.removals) or [""]}
-        cursor.execute(_UNEQUAL.format(want=sheet.want), removals)
+        # Another salt each time: nobody can look for other rows with the same sum.
+        sql = _UNEQUAL.format(want=sheet.want).replace("$salt", f"{secrets.randbits(63)}::UBIGINT")
+        cursor.execute(sql, removals)
         join = f"{_PAIRS} {_JOIN.format(want=sheet.want)} {_DIFFERS}"
         pairs = cursor.execute(join, removals).fetchnumpy()
         cursor.register("pairs", {name: _plain(column) for name, column in pairs.items()})
