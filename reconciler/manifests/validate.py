@@ -234,6 +234,11 @@ def _value(error: Any, doc: Document, kind: str, where: Field) -> Problem:
             code = "missing-field"
         case "anyOf" | "oneOf":
             message = f"{shown} is not a right `{field}`{such_as}"
+            types = list(dict.fromkeys(branch["type"] for branch in limit if isinstance(branch.get("type"), str)))
+            if len(types) == len(limit) and not any(_type_fits(branch, value) for branch in limit):
+                code, message = "wrong-type", f"`{field}` is {words.type_words(types)}, not {shown}"
+                if "string" in types and value is not None and not isinstance(value, (list, dict)):
+                    hint = f'quote it: "{shown}"'
         case "not" | "if" | "then" | "else" | "dependentSchemas":
             message = str(said.get("x-why") or f"`{field}` has fields that don't go together")
         case _:

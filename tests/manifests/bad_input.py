@@ -52,7 +52,7 @@ YAML = (
     row("levels without end", {"a.yaml": LEVELS}, "a.yaml:1:64 too-deep", "a.yaml:1:1 not-a-manifest"),
     row("levels beyond what libyaml takes", {"a.yaml": "[" * 5000}, "a.yaml:1:1001 too-deep"),
     row("YAML 1.1's merge", {"a.yaml": MOTD + "  <<: {owner: root}\n"}, "a.yaml:9:3 merge-key"),
-    row("a tag", {"a.yaml": MOTD.replace("hi", "!vault abc")}, "a.yaml:8:12 unknown-tag"),
+    row("a tag", {"a.yaml": MOTD.replace("hi", "!thing abc")}, "a.yaml:8:12 unknown-tag"),
     row("a tag that would run code", {"a.yaml": MOTD.replace("hi", "!!python/object/apply:os.system [id]")}, "a.yaml:8:12 unknown-tag"),
     row("a list as a key", {"a.yaml": MOTD + "  [a]: b\n"}, "a.yaml:9:3 bad-field-name"),
 )  # fmt: skip

@@ -17,6 +17,8 @@ ELSEWHERE = {
     "bad-observed": "tests/manifests/test_observed.py",
     "impossible-state": "tests/manifests/test_observed.py",
     "same-claim": "tests/manifests/test_reading.py",
+    "secret-unreadable": "tests/secrets/test_sources.py",
+    "plain-secret": "tests/manifests/test_plain_secrets.py",
 }
 """Codes that no file of a repository provokes, and where they are tried."""
 
