@@ -104,7 +104,7 @@ def write_owned(
         SELECT f.host_id, f.res_id, f.origin, f.digest, f.spec, f.commit_id, f.on_remove, f.path, f.line,
                coalesce(o.owned_since, f.kept_at) AS owned_since,
                CASE WHEN o.digest = f.digest THEN o.applied_at ELSE f.kept_at END AS applied_at, true AS confirmed,
-               CASE WHEN $told THEN f.digest ELSE o.told END AS told,
+               CASE WHEN NOT $told THEN o.told WHEN f.digest <> 0 THEN f.digest END AS told,
                CASE WHEN $told THEN f.on_remove ELSE o.told_removal END AS told_removal
         FROM fresh_owned f LEFT JOIN owned o ON o.host_id = f.host_id AND o.res_id = f.res_id
         """,

@@ -4,6 +4,7 @@
      "owned": [{"kind", "name", "origin", "digest", "commit", "onRemove", "spec", "pending"?}],
      "loaded": {"Kind/name": {"Kind/ref": digest}},     what a service last loaded; "" once that has changed under it
      "due": {"Kind/name": command},                     an onChange that is still to run
+     "dueFor": {"Kind/name": digest},                   and the resource's digest that it is to run for
      "lease": {"holder", "until"}}                      seconds since 1970 by this host's clock
 
 Ownership is written before the ops (`pending`) and confirmed after them: a kill in between forgets nothing.
@@ -45,6 +46,8 @@ class OwnFile:
         self.owned: Dict[Tuple[str, str], Dict[str, Any]] = {}
         self.loaded: Dict[str, Dict[str, str]] = {}
         self.due: Dict[str, str] = {}
+        self.due_for: Dict[str, str] = {}
+        """Digest of what a command is due for: it isn't run for what was there before."""
         self.lease: Dict[str, Any] = {}
         self.machine = ""
         self.readable = True
@@ -59,13 +62,14 @@ class OwnFile:
                 self.owned[(str(entry["kind"]), str(entry["name"]))] = dict(entry)
             self.loaded = {str(k): dict(v) for k, v in data.get("loaded", {}).items()}
             self.due = {str(k): str(v) for k, v in data.get("due", {}).items()}
+            self.due_for = {str(k): str(v) for k, v in data.get("dueFor", {}).items() if k in self.due}
             self.lease = dict(data.get("lease") or {})
             self.machine = str(data.get("machineId") or "")
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             # Written by something else, or torn by a disk: nothing can be known of what is owned here.
-            self.owned, self.loaded, self.due, self.lease = {}, {}, {}, {}
+            self.owned, self.loaded, self.due, self.due_for, self.lease = {}, {}, {}, {}, {}
             self.readable = False
 
     def identity(self, machine_id: str, make: bool = False) -> str:
@@ -98,7 +102,8 @@ class OwnFile:
                 if time.monotonic() > end:
                     raise Taken("busy", "another visit is still running here") from None
                 time.sleep(0.05)
-        self.owned, self.loaded, self.due, self.lease, self.machine, self.readable = {}, {}, {}, {}, "", True
+        self.owned, self.loaded, self.due, self.due_for, self.lease = {}, {}, {}, {}, {}
+        self.machine, self.readable = "", True
         self._read()
 
     def take_lease(self, holder: str, seconds: float) -> None:
@@ -140,6 +145,7 @@ class OwnFile:
             "owned": [self.owned[key] for key in sorted(self.owned)],
             "loaded": self.loaded,
             "due": self.due,
+            "dueFor": {ref: self.due_for[ref] for ref in self.due if ref in self.due_for},
             "lease": self.lease,
         }
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
@@ -178,4 +184,10 @@ class OwnFile:
         self.owned, self.loaded, self.due, self.lease = {}, {}, {}, {}
 
     def entries(self) -> List[Dict[str, Any]]:
-        return [self.owned[key] for key in sorted(self.owned)]
+        """What is owned here, as the answer has it. Without a digest, so that it is told again and then settled: what
+        nobody saw the end of, and what a command is still due for."""
+        return [self._entry(key) for key in sorted(self.owned)]
+
+    def _entry(self, key: Tuple[str, str]) -> Dict[str, Any]:
+        entry = self.owned[key]
+        return dict(entry, digest="") if entry.get("pending") or "%s/%s" % key in self.due else entry

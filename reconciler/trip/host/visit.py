@@ -204,6 +204,7 @@ class Visit:
                 self.own.note(change["kind"], change["name"], change["own"], pending=outcome is None)
             if change.get("onChange") and outcome is None:
                 self.own.due[_ref(change)] = change["onChange"]
+                self.own.due_for[_ref(change)] = (change["own"] or {}).get("digest", "")
         self.before_loaded = {key: dict(value) for key, value in self.own.loaded.items()}
         self.mark_stale()
         self.own.save(self.machine)
@@ -265,7 +266,8 @@ class Visit:
         """What an earlier visit left due, and what was marked stale although nothing happened to it."""
         for entry in self.payload["own"]:
             ref = _ref(entry)
-            if ref in self.own.due and ref not in self.touched:
+            meant = self.own.due_for.get(ref, entry["digest"])
+            if ref in self.own.due and ref not in self.touched and meant == entry["digest"]:
                 failure = self.on_change(ref)
                 if failure:
                     outcome = dict(_outcome("failed", failure, {"title": "onChange"}, True))
@@ -296,6 +298,9 @@ class Visit:
             elif self.own.owned.get(key, {}).get("pending"):
                 self.settle_pending(key, change, there.get(key))
         for entry in self.payload["own"]:
+            kept = self.own.owned.get((entry["kind"], entry["name"]), {})
+            if kept.get("pending") and kept.get("digest") != entry["digest"]:
+                continue  # what was cut short here is another version: whether it was made is not known there yet
             self.own.note(entry["kind"], entry["name"], entry)
             loaded = entry["spec"].get("loaded")
             if isinstance(loaded, dict):  # never recorded counts as loaded
