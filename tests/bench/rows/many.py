@@ -28,8 +28,8 @@ def rows() -> Iterator[Row]:
         fresh.ping()
         for one in work:
             visits = fresh.making([one])
-            ping = measured(fresh.ping, 0)
-            ours = measured(partial(fresh.go, visits), fresh.trip.warm.pid)
+            ping = measured(fresh.ping, 0, lambda: None)
+            ours = measured(partial(fresh.go, visits), fresh.trip.warm.pid, fresh.trip.behind.settle)
             walls.append(ours[0] / ping[0])
             cpus.append(ours[1] / ping[1])
         fresh.verify()
@@ -41,10 +41,13 @@ def rows() -> Iterator[Row]:
     )  # fmt: skip
 
 
-def measured(work: Callable[[], object], kept: int) -> tuple[float, float]:
-    """Seconds, and seconds of CPU here, in what was started and ended, and in the process `kept` and what it started."""
+def measured(work: Callable[[], object], kept: int, settle: Callable[[], object]) -> tuple[float, float]:
+    """Seconds, and seconds of CPU here, in what was started and ended, and in the process `kept` and what it started:
+    a process counts once it is waited for, so `settle` waits for what goes on behind the last report."""
+    settle()
     before = used(kept)
     took = seconds(work)
+    settle()
     return took, used(kept) - before
 
 
