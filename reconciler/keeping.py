@@ -131,6 +131,7 @@ def _verified(path: str, findings: list[Any]) -> dict[str, Json]:
 def save(settings: Settings, file: Path, *, replace: bool, tell: Tell | None = None) -> dict[str, Json]:
     """A backup in `file`, and its checksum in FILE.sha256 (as sha256sum(1) reads it): both 0600, whole or not there."""
     from . import door
+    from .store import mend
 
     file = file.absolute()
     if file.exists() and not replace:
@@ -143,7 +144,7 @@ def save(settings: Settings, file: Path, *, replace: bool, tell: Tell | None = N
         told = _copied(made, part)
         _written(file.with_name(file.name + ".sha256"), f"{told}  {file.name}\n")
         os.replace(part, file)
-        _sync_folder(file.parent)
+        mend.sync_folder(file.parent)
     except OSError as error:
         raise refused("backup-unreadable", str(error.strerror), error.filename or file) from error
     finally:
@@ -310,14 +311,6 @@ def _written(path: Path, text: str) -> None:
         out.flush()
         os.fsync(out.fileno())
     os.replace(part, path)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _size(database: Path) -> int:
