@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import manifests
-from .core import select, visits, wave
+from .core import visits, wave
 from .core.due import until_due
 from .core.kind import Kinds
-from .core.model import Desired, HostPast, Json, Pause, Plan, Report, Trouble, Visit
-from .core.plan import PlanInput
-from .core.plan import plan as make_plan
+from .core.model import Desired, HostPast, Json, Plan, Report, Trouble, Visit
 from .core.problem import Problem, Refused
-from .manifests import selector
+from .inputs import paused_hosts, plan_from
 from .manifests.kinds import load_kinds
 from .ports import Files, Repo, Store, Tell, Trip
 from .secrets import FleetKey, Sealed, Sealer, Sources
@@ -331,88 +328,3 @@ def _counted(report: Report) -> dict[Any, int]:
     for outcome in report.outcomes:
         counts[outcome.result] = counts.get(outcome.result, 0) + 1
     return counts
-
-
-def plan_from(store: Store, kinds: Kinds, desired: Desired, now: float, *, approvals: bool = True) -> Plan:
-    """The plan of `desired` from what `store` knows. Changes nothing, asks no host. Raises Refused."""
-    past = store.past(desired)
-    more = select.triggered(kinds, desired, [row.key for row in past.rows])
-    rows = past.rows + (store.rows_for(desired, more) if more else ())
-    return make_plan(
-        PlanInput(
-            kinds=kinds,
-            desired=desired,
-            rows=tuple(sorted(rows, key=lambda row: row.key)),
-            owned_by_kind=past.owned_by_kind,
-            owned_by_host=past.owned_by_host,
-            hosts=past.hosts,
-            pauses=paused_hosts(desired, past.pauses),
-            approvals=past.approvals if approvals else (),
-            backoffs=past.backoffs,
-            wave_runs=past.wave_runs,
-            unmanaged=past.unmanaged,
-            observed_at=past.observed_at,
-            matches=Matches(desired),
-            now=now,
-        )
-    )
-
-
-class Matches(Mapping[str, Collection[str]]):
-    """Selector text of the policy's waves → the hosts that it picks, worked out when somebody asks: a plan without
-    changes has no waves."""
-
-    def __init__(self, desired: Desired) -> None:
-        self._desired = desired
-        self._found: dict[str, Collection[str]] = {}
-
-    def __getitem__(self, text: str) -> Collection[str]:
-        if not text:
-            raise KeyError(text)
-        if text not in self._found:
-            self._found[text] = frozenset(selector.parse(text).pick(self._desired.hosts))
-        return self._found[text]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted({rule.selector for rule in self._desired.policy.waves if rule.selector}))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-def paused_hosts(desired: Desired, pauses: Sequence[Pause]) -> dict[str, Pause]:
-    """Host → the pause that covers it and ends last."""
-    found: dict[str, Pause] = {}
-    for pause in sorted(pauses, key=lambda pause: pause.until):
-        for host in selector.parse(pause.selector).pick(desired.hosts):
-            found[host] = pause
-    return found
-
-
-def from_observed(kinds: Kinds, desired: Desired, text: bytes, path: Path) -> Plan:
-    """A plan from an observed file, with no fleet, no store and no daemon. Raises Refused with the file's problems."""
-    from .manifests import observed
-
-    seen, owned, problems = observed.read(text, str(path), kinds, desired)
-    if any(problem.severity == "error" for problem in problems):
-        raise Refused(*problems)
-    by_kind: dict[str, int] = {}
-    by_host: dict[str, int] = {}
-    for key in owned:
-        by_kind[key.kind] = by_kind.get(key.kind, 0) + 1
-        by_host[key.host] = by_host.get(key.host, 0) + 1
-    rows = {row.key: row for row in select.rows(kinds, desired, seen, owned)}
-    for key in select.triggered(kinds, desired, list(rows)):
-        rows[key] = select.row(desired, key, seen, owned)
-    return make_plan(
-        PlanInput(
-            kinds=kinds,
-            desired=desired,
-            rows=tuple(rows[key] for key in sorted(rows)),
-            owned_by_kind=by_kind,
-            owned_by_host=by_host,
-            matches=Matches(desired),
-            unmanaged=sum(1 for key in seen if key not in owned and desired.get(key) is None),
-            looked=False,
-        )
-    )

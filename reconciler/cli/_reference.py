@@ -36,9 +36,9 @@ def everything(kinds: Kinds, base: str) -> dict[str, str]:
 
 
 def _problems(kinds: Kinds) -> str:
+    from ..acts.state import CODES as keeping
     from ..door import codes as codes_
     from ..door.wire import CODES as door
-    from ..keeping import CODES as keeping
     from ..repo.troubles import CODES as repo
     from ..store.troubles import CODES as store
 

@@ -27,7 +27,7 @@ def hook(name: Annotated[Name, typer.Argument(help="Which of Git's hooks this is
 
       git push -o plan
     """
-    from ..pushing import hook as run
+    from ..acts.pushing import hook as run
 
     # Whatever the pusher's locale is: a character that it lacks must not end the check.
     sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]

@@ -29,7 +29,7 @@ def host_keys(
 
       trueup host-keys 192.0.2.7 --port 2222
     """
-    from ..planning import find_host
+    from ..acts.planning import find_host
     from ..settings import load
     from ..tell import host_keys as words
     from ..trip import host_keys as scan

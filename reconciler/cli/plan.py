@@ -54,7 +54,7 @@ def plan(
 
       trueup plan example-repo --observed seen.yaml
     """
-    from ..planning import planned
+    from ..acts.planning import planned
     from ..settings import load
     from ..tell import plan_json, plan_md, plan_text, problems
     from ..tell.clean import plural

@@ -56,7 +56,7 @@ def secrets(
 
       trueup secrets rekey --vault-id prod --new-password-file /root/new
     """
-    from .. import vetting
+    from ..acts import secrets as vetting
     from ..settings import load
     from ..tell import secrets as words
 
@@ -89,7 +89,7 @@ def secrets(
 def _check(repo: Path | None, rev: str, format: Format) -> int:
     import json
 
-    from .. import vetting
+    from ..acts import secrets as vetting
     from ..settings import load
     from ..tell import problems
     from ..tell import secrets as words

@@ -50,7 +50,7 @@ def state(
     import sys
     import time
 
-    from .. import keeping
+    from ..acts import state as keeping
     from ..settings import load
     from ..tell import state as words
 

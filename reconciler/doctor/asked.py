@@ -34,7 +34,7 @@ def findings(host: str = "", repo: str = "") -> Iterator[Finding]:
 def _declared(settings: Settings, name: str) -> Host:
     """The host as the newest commit that can be read declares it."""
     from .. import manifests
-    from ..planning import files_of
+    from ..acts.planning import files_of
 
     reading = manifests.read(files_of(settings, None, ""), manifests.load_kinds())
     if reading.desired is None:

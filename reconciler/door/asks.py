@@ -1,15 +1,15 @@
 """Every question that may be asked, by name: those that look (looking.py, browsing.py, reporting.py), those that act
-(acts.py) and those that keep (keeping.py)."""
+(acts/fleet.py) and those that keep (acts/state.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..acts import ACTS
+from ..acts.fleet import ACTS
+from ..acts.state import ASKS as KEEPING
 from ..core.model import Json
 from ..core.problem import Refused
-from ..keeping import ASKS as KEEPING
 from . import browsing, looking, reporting, wire
 
 if TYPE_CHECKING:

@@ -79,7 +79,7 @@ def required(world: World) -> Desired:
 
 
 def paused(world: World, desired: Desired) -> Mapping[str, Pause]:
-    from ..world import paused_hosts
+    from ..inputs import paused_hosts
 
     return paused_hosts(desired, store_of(world).pauses(world.now()))
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import __version__
+from ..acts.standing import Standing
 from ..core.model import Json
 from ..door import looking
 from ..settings import Settings
-from ..standing import Standing
 from ..tell.metrics import Family, Sample, by_label, gauge, histogram, text
 from ..world import World
 from .pulse import BUCKETS, Pulse

@@ -12,7 +12,7 @@ BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 """Upper bounds of a round's seconds, as Prometheus counts them: a glance at three hosts is the first, a wave that
 upgrades packages the last."""
 OUTCOMES = ("converged", "away", "failed", "unknown", "stopped", "observe", "running", "waiting", "refused", "crashed")
-"""How a round can end: as standing.py has it, `waiting` (for the first push) and `crashed` beside. All are counted from
+"""How a round can end: as acts/standing.py has it, `waiting` (for the first push) and `crashed` beside. All are counted from
 0 on, so that a rate over one that has not happened yet is 0 and not missing."""
 SUCCESS = frozenset({"converged", "away", "observe"})
 """Outcomes after which nothing is left to do for trueup: a host that doesn't answer is that host's trouble."""

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from .. import line
+from ..acts.standing import Standing, nothing_valid, standing
 from ..core.model import HostPast
 from ..core.problem import Problem, Refused
 from ..door import names, wire
@@ -25,7 +26,6 @@ from ..door.looking import text
 from ..manifests import selector
 from ..repo import GitRepo
 from ..settings import Settings
-from ..standing import Standing, nothing_valid, standing
 from ..world import World
 from .bus import Bus
 from .clock import next_look

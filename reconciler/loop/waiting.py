@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
+from ..acts.standing import Standing
 from ..core.problem import Problem, Refused
-from ..standing import Standing
 from .bus import Bus
 
 BEAT = 15.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .clean import clean, plural
 
 if TYPE_CHECKING:
-    from ..vetting import Rekeyed, Vetted
+    from ..acts.secrets import Rekeyed, Vetted
 
 
 def text(found: Sequence[Vetted]) -> str:

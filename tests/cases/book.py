@@ -30,11 +30,11 @@ from reconciler.core.model import Commit, Desired, Key, Observation, Origin, Own
 from reconciler.core.plan import PlanInput, plan
 from reconciler.core.predict import simulate
 from reconciler.core.problem import Problem
+from reconciler.inputs import Matches
 from reconciler.manifests import observed as observed_file
 from reconciler.manifests import reader
 from reconciler.manifests.reading import read
 from reconciler.tell import plan_text
-from reconciler.world import Matches
 
 INVENTORY = """apiVersion: trueup.dev/v1
 kind: Fleet

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.acts.pushing import post_receive, pre_receive
 from reconciler.core.problem import Problem, Refused
 from reconciler.ports import Files
-from reconciler.pushing import post_receive, pre_receive
 from reconciler.repo import GitRepo
 from reconciler.repo.hooks import NO_COMMIT, Pushed, options, pushed
 

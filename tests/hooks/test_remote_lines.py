@@ -7,10 +7,10 @@ from pathlib import Path
 
 from reconciler import manifests
 from reconciler.core.model import GuardHit, Plan
+from reconciler.inputs import from_observed
 from reconciler.manifests import load_kinds
 from reconciler.repo import FolderFiles
 from reconciler.tell import remote
-from reconciler.world import from_observed
 
 KINDS = load_kinds()
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import acts, line
+from reconciler import line
+from reconciler.acts import fleet as acts
 from reconciler.core.model import Absent, Key, Plan, Present
 from reconciler.world import World
 

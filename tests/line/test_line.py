@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import acts, line
+from reconciler import line
+from reconciler.acts import fleet as acts
 from reconciler.core import visits
 from reconciler.core.model import Absent, Commit, Key, Outcome, Present, Report, Result, Trouble, Untold
 from reconciler.core.problem import Refused

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from reconciler.acts.standing import Standing
 from reconciler.core.problem import Refused
 from reconciler.loop import Bus
 from reconciler.loop.waiting import verdict_of, wait
-from reconciler.standing import Standing
 from reconciler.tell.remote_wait import ENDS, Follow
 
 

@@ -21,9 +21,9 @@ from reconciler.core.model import (
     Report,
 )
 from reconciler.core.plan import text_of
+from reconciler.inputs import plan_from
 from reconciler.manifests import ground_of, key_of, load_kinds, read, recalled
 from reconciler.store import DuckStore
-from reconciler.world import plan_from
 
 from .repo import MemoryFiles, manifest
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import vetting
+from reconciler.acts import secrets as vetting
 from reconciler.core.problem import Refused
 from reconciler.repo import FolderFiles
 from reconciler.secrets import Sources, age, rekey, vault

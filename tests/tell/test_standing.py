@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler import acts
+from reconciler.acts import fleet as acts
+from reconciler.acts.standing import Standing, standing
 from reconciler.cli import exits
 from reconciler.cli.wait import CODES
 from reconciler.core.kind import Kinds
 from reconciler.core.model import Action, Change, Commit, Desired, Hold, Host, Key, Left, Plan, Policy, Reason
 from reconciler.line import Look
 from reconciler.manifests.kinds import load_kinds
-from reconciler.standing import Standing, standing
 from reconciler.tell import plan_md, plan_text, remote
 from reconciler.tell.plan_view import only
 from reconciler.tell.remote_wait import verdict

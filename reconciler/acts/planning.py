@@ -10,17 +10,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import manifests
-from .core import review, visits
-from .core.codec import decode, encode
-from .core.kind import Kinds
-from .core.model import Desired, Host, Plan
-from .core.problem import Problem, Refused
-from .manifests.kinds import known, load_kinds
-from .ports import Files
-from .secrets import FleetKey, Sealer, Sources
-from .settings import Settings
-from .world import from_observed, plan_from
+from .. import manifests
+from ..core import review, visits
+from ..core.codec import decode, encode
+from ..core.kind import Kinds
+from ..core.model import Desired, Host, Plan
+from ..core.problem import Problem, Refused
+from ..inputs import from_observed, plan_from
+from ..manifests.kinds import known, load_kinds
+from ..ports import Files
+from ..secrets import FleetKey, Sealer, Sources
+from ..settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Planned:
 
     def playbook(self, plan: Plan) -> str:
         """The plan as a playbook of stock modules."""
-        from .trip import playbook
+        from ..trip import playbook
 
         assert self.desired is not None and self.sealer is not None
         hosts = sorted({change.key.host for change in plan.changes})
@@ -104,11 +104,11 @@ def planned(
 def _known(settings: Settings, kinds: Kinds, files: Files, sealer: Sealer) -> Planned | None:
     """The plan of files that the state file knows something of, so that only the others are read; None when it doesn't,
     or a daemon holds it."""
-    from . import door
+    from .. import door
 
     if not settings.database.exists() or door.running(settings):
         return None
-    from .store import DuckStore
+    from ..store import DuckStore
 
     store = DuckStore(settings.database, kinds)
     try:
@@ -144,7 +144,7 @@ def _known(settings: Settings, kinds: Kinds, files: Files, sealer: Sealer) -> Pl
 
 def files_of(settings: Settings, place: Path | None, rev: str) -> Files:
     """The files at `place`; without one, here when a fleet's repository is here, else the configured repository."""
-    from .repo import best_files
+    from ..repo import best_files
 
     if place is None:
         here = Path.cwd()
@@ -170,11 +170,11 @@ def plan_of(settings: Settings, kinds: Kinds, desired: Desired, observed: Path |
                 )
             ) from None
         return from_observed(kinds, desired, text, observed)
-    from . import door
+    from .. import door
 
     if settings.database.exists() and not door.running(settings):
         # The same that the door would do, without a fleet's desired state as JSON in between.
-        from .store import DuckStore
+        from ..store import DuckStore
 
         store = DuckStore(settings.database, kinds)
         try:

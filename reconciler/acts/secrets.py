@@ -9,17 +9,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import manifests
-from .core.model import Commit, Json, Source
-from .core.problem import Problem, Refused
-from .core.reference import NAME
-from .manifests.kinds import load_kinds
-from .manifests.sealing import Use
+from .. import manifests
+from ..core.model import Commit, Json, Source
+from ..core.problem import Problem, Refused
+from ..core.reference import NAME
+from ..manifests.kinds import load_kinds
+from ..manifests.sealing import Use
+from ..ports import Files
+from ..secrets import FleetKey, Sealer, Sources, age, rekey
+from ..secrets.sources import FOLDER, MOST, identity_file, private
+from ..settings import Settings
 from .planning import files_of
-from .ports import Files
-from .secrets import FleetKey, Sealer, Sources, age, rekey
-from .secrets.sources import FOLDER, MOST, identity_file, private
-from .settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,7 +190,7 @@ class Rekeyed:
 def rekeyed(settings: Settings, folder: Path, label: str, new_password: Path | None) -> Rekeyed:
     """Encrypt the working tree's secrets anew: for secrets/recipients.txt, and the vault id `label` under the password in
     the file `new_password`, if one is given. Raises Refused, with nothing changed, when any of it can't be opened."""
-    from .repo import FolderFiles, open_repo
+    from ..repo import FolderFiles, open_repo
 
     files, sources = FolderFiles(folder), Sources(settings=settings)
     keys = rekey.Keys(

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from reconciler import keeping
+from reconciler.acts import state as keeping
 from reconciler.core.model import Present
 from reconciler.core.problem import Refused
 from reconciler.loop.serving import only_one

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .core import visits
-from .core.model import Plan
-from .line import Look
-from .tell import hold
+from ..core import visits
+from ..core.model import Plan
+from ..line import Look
+from ..tell import hold
 
 SHOWN = 20
 """Hosts named one by one; the counts tell of all."""

@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from . import line
-from .clock import rfc3339
-from .core.codec import decode, encode
-from .core.model import Approval, Desired, GuardHit, HostPast, Json, Left, Pause, Plan
-from .core.problem import Problem, Refused
-from .manifests import selector
+from .. import line
+from ..clock import rfc3339
+from ..core.codec import decode, encode
+from ..core.model import Approval, Desired, GuardHit, HostPast, Json, Left, Pause, Plan
+from ..core.problem import Problem, Refused
+from ..manifests import selector
+from ..world import World
 from .standing import Standing, silent, standing
-from .world import World
 
 Args: TypeAlias = Mapping[str, Json]
 Act: TypeAlias = Callable[[World, Args], dict[str, Json]]
@@ -178,7 +178,7 @@ def resume(world: World, args: Args) -> dict[str, Json]:
 
 def forget(world: World, args: Args) -> dict[str, Json]:
     """What trueup made on `host`, and with `yes`: remove it and the host's own file."""
-    from .trip import forget as leaving
+    from ..trip import forget as leaving
 
     host = str(args["host"])
     with world.turn:

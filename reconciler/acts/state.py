@@ -15,16 +15,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from .clock import rfc3339
-from .core.kind import Code
-from .core.model import Json
-from .core.problem import Problem, Refused
-from .settings import Settings
+from ..clock import rfc3339
+from ..core.kind import Code
+from ..core.model import Json
+from ..core.problem import Problem, Refused
+from ..settings import Settings
 
 if TYPE_CHECKING:
-    from .ports import Tell
-    from .store import DuckStore
-    from .world import World
+    from ..ports import Tell
+    from ..store import DuckStore
+    from ..world import World
 
 DAY = 86_400.0
 LEFT_OVER = 3600.0
@@ -130,8 +130,8 @@ def _verified(path: str, findings: list[Any]) -> dict[str, Json]:
 
 def save(settings: Settings, file: Path, *, replace: bool, tell: Tell | None = None) -> dict[str, Json]:
     """A backup in `file`, and its checksum in FILE.sha256 (as sha256sum(1) reads it): both 0600, whole or not there."""
-    from . import door
-    from .store import mend
+    from .. import door
+    from ..store import mend
 
     file = file.absolute()
     if file.exists() and not replace:
@@ -156,7 +156,7 @@ def save(settings: Settings, file: Path, *, replace: bool, tell: Tell | None = N
 
 def looked_through(settings: Settings, file: Path | None) -> dict[str, Json]:
     """`verify` of the state, or of a backup. Raises Refused when it can't even be opened."""
-    from . import door
+    from .. import door
 
     if file is None:
         _there(settings)
@@ -167,9 +167,9 @@ def looked_through(settings: Settings, file: Path | None) -> dict[str, Json]:
 
 def restore(settings: Settings, file: Path, *, other_fleet: bool = False) -> dict[str, Json]:
     """Put a backup in the place of the state; the old one is kept beside it. No daemon may run meanwhile."""
-    from .manifests.kinds import load_kinds
-    from .secrets import FleetKey
-    from .store import DuckStore, copying, mend
+    from ..manifests.kinds import load_kinds
+    from ..secrets import FleetKey
+    from ..store import DuckStore, copying, mend
 
     with _alone(settings):
         _checksum(file)
@@ -208,8 +208,8 @@ def restore(settings: Settings, file: Path, *, other_fleet: bool = False) -> dic
 
 def compact(settings: Settings, now: float, tell: Callable[[str, int], None]) -> dict[str, Json]:
     """Drop history that is older than `historyDays`, and write the file anew without the room that was freed."""
-    from .manifests.kinds import load_kinds
-    from .store import DuckStore, copying, mend
+    from ..manifests.kinds import load_kinds
+    from ..store import DuckStore, copying, mend
 
     with _alone(settings):
         _there(settings)
@@ -244,9 +244,9 @@ def compact(settings: Settings, now: float, tell: Callable[[str, int], None]) ->
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
     """No daemon runs on this state, none starts meanwhile, and no command has it open. Raises Refused."""
-    from . import door
-    from .loop.serving import only_one
-    from .store import copying
+    from .. import door
+    from ..loop.serving import only_one
+    from ..store import copying
 
     if door.running(settings):
         raise refused("state-in-use", f"a daemon answers on {settings.socket}")
@@ -256,15 +256,15 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 
 def _there(settings: Settings) -> None:
-    from . import door
+    from .. import door
 
     if not settings.database.exists() and not door.running(settings):
         raise refused("state-missing", path=settings.database)
 
 
 def _findings(file: Path) -> tuple[dict[str, str], list[Any]]:
-    from .store import copying, troubles, verifying
-    from .store.db import known_migrations, migrations
+    from ..store import copying, troubles, verifying
+    from ..store.db import known_migrations, migrations
 
     with troubles.told(file), copying.open_copy(file) as con:
         known_migrations(con, file)
@@ -273,7 +273,7 @@ def _findings(file: Path) -> tuple[dict[str, str], list[Any]]:
 
 def _checksum(file: Path) -> None:
     """Raises Refused when FILE.sha256 is there and says otherwise."""
-    from .store import copying
+    from ..store import copying
 
     try:
         told = file.with_name(file.name + ".sha256").read_text(encoding="ascii").split()

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .core.problem import Problem, Refused, in_order
-from .ports import Files
-from .repo import GitRepo
-from .repo.hooks import Pushed, options, own_repo, pushed
-from .tell import remote
-from .tell.plan_view import not_checked
+from ..core.problem import Problem, Refused, in_order
+from ..ports import Files
+from ..repo import GitRepo
+from ..repo.hooks import Pushed, options, own_repo, pushed
+from ..tell import remote
+from ..tell.plan_view import not_checked
 
 KNOWN_OPTIONS = ("plan", "wait")
 OTHER_BRANCHES = 5
@@ -186,9 +186,9 @@ class _Judge:
     """Checks and plans in this process; the manifests of a push are read once."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        from . import settings
-        from .manifests.kinds import load_kinds
-        from .secrets import FleetKey, Sealer, Sources
+        from .. import settings
+        from ..manifests.kinds import load_kinds
+        from ..secrets import FleetKey, Sealer, Sources
 
         self._settings = settings.load(environ)
         self._kinds = load_kinds()
@@ -210,7 +210,7 @@ class _Judge:
                 yield from remote.lines("trueup: " + not_checked(reading.unchecked))
 
     def _reading(self, files: Files) -> Any:
-        from . import manifests
+        from .. import manifests
 
         commit = files.commit.id
         if commit not in self._read:
@@ -222,8 +222,8 @@ class _Judge:
 
 def _watch(environ: Mapping[str, str]) -> Callable[[str], Iterator[str]]:
     def watch(commit: str) -> Iterator[str]:
-        from . import door, settings
-        from .tell.remote_wait import Follow
+        from .. import door, settings
+        from ..tell.remote_wait import Follow
 
         yield from Follow().lines(door.stream(settings.load(environ), "wait", {"commit": commit}))
 
