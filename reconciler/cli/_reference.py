@@ -9,10 +9,12 @@ from typing import Any
 
 from ..core.kind import Code, Kinds
 from ..manifests import codes, editor, pages, schema
+from ..manifests import kinds as kinds_
 from . import _app, _man, command_names, exits
 
 _HEAD = pages.HEAD.format(made_from="{}")
-_PLAN_SCHEMA = Path(__file__).parent.parent / "core" / "plan.schema.json"
+_ROOT = Path(__file__).resolve().parent.parent
+_PLAN_SCHEMA = _ROOT / "core" / "plan.schema.json"
 
 
 def everything(kinds: Kinds, base: str) -> dict[str, str]:
@@ -24,7 +26,7 @@ def everything(kinds: Kinds, base: str) -> dict[str, str]:
         page = pages.kind_page(kinds, name)
         made[f"docs/reference/kinds/{name.lower()}.md"] = page
         if name in kinds:
-            made[f"reconciler/kinds/{name.lower()}/README.md"] = page
+            made[(kinds_.folder_of(name) / "README.md").relative_to(_ROOT.parent).as_posix()] = page
     made["docs/reference/kinds.md"] = pages.kinds_page(kinds)
     made["docs/reference/fields.md"] = pages.fields_page(kinds)
     made["docs/reference/problems.md"] = _problems(kinds)

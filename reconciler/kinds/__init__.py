@@ -1,1 +1,26 @@
-"""One folder a kind of resource; order.txt is the one file that names several."""
+"""The kinds, each a folder: those of the line here, those of a system in systems/NAME/kinds/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def folders() -> dict[str, Path]:
+    """A kind's name in lower case → its folder, in one order whatever the disk says."""
+    found = [*_ROOT.glob("kinds/*/kind.py"), *_ROOT.glob("systems/*/kinds/*/kind.py")]
+    return {file.parent.name: file.parent for file in sorted(found) if (file.parent / "schema.yaml").exists()}
+
+
+def orders() -> list[Path]:
+    """Every order.txt: that of the base kinds, and those in which a system says how its own stand to them."""
+    return [_ROOT / "kinds" / "order.txt", *sorted(_ROOT.glob("systems/*/kinds/order.txt"))]
+
+
+def package(folder: Path) -> str:
+    """The dotted name of a kind's folder."""
+    return ".".join(("reconciler", *folder.relative_to(_ROOT).parts))
+
+
+__all__ = ["folders", "orders", "package"]

@@ -1,4 +1,4 @@
-"""The kinds that are there: each folder of reconciler/kinds with a kind.py and a schema.yaml is one."""
+"""The kinds that are there: each folder of kinds/ or of a system's kinds/ with a kind.py and a schema.yaml is one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from ..core.kind import Kind, Kinds
 from ..core.model import Json, State
 from ..core.order import read_sentences
 from ..core.problem import Problem, Refused
+from ..kinds import folders, orders, package
 from . import reader, taking, words
 
-FOLDER = Path(__file__).parent.parent / "kinds"
-PACKAGE = "reconciler.kinds"
 
-
-def load_kinds(folder: Path = FOLDER, package: str = PACKAGE) -> Kinds:
-    """Read every kind's kind.py, schema.yaml and probe.py, and order.txt.
+def load_kinds() -> Kinds:
+    """Read every kind's kind.py, schema.yaml and probe.py, and each order.txt.
 
     `Kinds.schemas[NAME]["spec"]` is the JSON Schema of the kind's own fields, `["state"]` the whole one of what its probe
     can report. Raises Refused when a schema or order.txt can't be read: that is a fault of the kind, not of a fleet.
@@ -25,11 +23,9 @@ def load_kinds(folder: Path = FOLDER, package: str = PACKAGE) -> Kinds:
     kinds: dict[str, Kind] = {}
     schemas: dict[str, State] = {}
     probes: dict[str, str] = {}
-    for path in sorted(folder.glob("*/kind.py")):
-        if not (path.parent / "schema.yaml").exists():
-            continue
-        kind: Kind = importlib.import_module(f"{package}.{path.parent.name}.kind").KIND
-        schema = read_schema(path.parent / "schema.yaml")
+    for folder in folders().values():
+        kind: Kind = importlib.import_module(f"{package(folder)}.kind").KIND
+        schema = read_schema(folder / "schema.yaml")
         schema["spec"] = taking.taking_secrets(schema["spec"])
         properties: Mapping[str, State] = schema["spec"].get("properties", {})
         kind.fields = tuple(name for name, said in properties.items() if said.get("x-state", True))
@@ -37,14 +33,19 @@ def load_kinds(folder: Path = FOLDER, package: str = PACKAGE) -> Kinds:
         kind.lines = tuple(name for name, said in properties.items() if taking.in_one_line(said))
         kinds[kind.name] = kind
         schemas[kind.name] = {**schema, "state": _state_schema(schema, kind)}
-        probe = path.parent / "probe.py"
+        probe = folder / "probe.py"
         probes[kind.name] = probe.read_text("utf-8") if probe.exists() else ""
-    return Kinds(by_name=kinds, order=_order(folder / "order.txt", kinds), schemas=schemas, probes=probes)
+    return Kinds(
+        by_name=kinds,
+        order=tuple(pair for path in orders() for pair in _order(path, kinds)),
+        schemas=schemas,
+        probes=probes,
+    )
 
 
 def folder_of(kind: str) -> Path:
-    """The folder of a kind: its name in lower case."""
-    return FOLDER / kind.lower()
+    """The folder of a kind, whether it is there or not."""
+    return folders().get(kind.lower()) or orders()[0].parent / kind.lower()
 
 
 def read_schema(path: Path) -> dict[str, Json]:

@@ -14,10 +14,10 @@ import contextlib
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from pathlib import Path
 
 from ..core.kind import Kinds
 from ..core.model import Host, Report, Visit
+from ..kinds import folders
 from ..ports import Opener
 from ..settings import Settings
 from . import ssh
@@ -26,8 +26,6 @@ from .bundler import Bundler
 from .plain import Plain
 from .run import Behind
 from .warm import Warm
-
-KINDS_FOLDER = Path(__file__).parent.parent / "kinds"
 
 
 class AnsibleTrip:
@@ -47,7 +45,7 @@ class AnsibleTrip:
     def batch(self) -> Batch:
         cache = self.settings.state_dir / "bundles"
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        bundler = Bundler(cache, self.kinds.probes, kind_ops(self.kinds.by_name, KINDS_FOLDER))
+        bundler = Bundler(cache, self.kinds.probes, kind_ops(folders()))
         pythons = Pythons(self.settings.state_dir / "pythons.json")
         return Batch(
             kinds=self.kinds,

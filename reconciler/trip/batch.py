@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -264,11 +264,7 @@ class _Run:
         return replace(report, started=started or self.started, ended=time.time())
 
 
-def kind_ops(kinds: Iterable[str], folder: Path) -> dict[str, str]:
+def kind_ops(folders: Mapping[str, Path]) -> dict[str, str]:
     """Folder of a kind → source of its op.py, for the kinds that have one."""
-    found = {}
-    for kind in kinds:
-        path = folder / kind.lower() / "op.py"
-        if path.exists():
-            found[kind.lower()] = path.read_text(encoding="utf-8")
-    return found
+    paths = {kind: folder / "op.py" for kind, folder in folders.items()}
+    return {kind: path.read_text(encoding="utf-8") for kind, path in paths.items() if path.exists()}

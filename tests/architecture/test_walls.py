@@ -20,6 +20,7 @@ BAD: dict[str, tuple[str, str]] = {
     "core-is-pure": ("core/bad.py", "import time\n"),
     "core-stands-alone": ("core/bad.py", "from reconciler import settings\n"),
     "kinds-are-islands": ("kinds/bad/kind.py", "from reconciler.kinds.file import kind\n"),
+    "systems-are-islands": ("systems/bad/bad.py", "from reconciler.systems import sites\n"),
     "kinds-know-core-only": ("kinds/bad/kind.py", "from reconciler.repo import held\n"),
     "rooms-do-not-call-the-line": ("repo/bad.py", "from reconciler import line\n"),
     "yaml-lives-in-manifests": ("door/bad.py", "import yaml\n"),
@@ -119,12 +120,12 @@ def test_what_runs_on_hosts_is_python_3_8() -> None:
         ast.parse(path.read_text(), feature_version=(3, 8))
 
 
-EXEMPT_FROM_NAMING = ("kinds/", "manifests/schemas/")
+EXEMPT_FROM_NAMING = ("kinds/", "systems/", "manifests/schemas/")
 
 
 def _kind_names() -> list[str]:
     names = []
-    for path in PACKAGE.glob("kinds/*/kind.py"):
+    for path in [*PACKAGE.glob("kinds/*/kind.py"), *PACKAGE.glob("systems/*/kinds/*/kind.py")]:
         names += re.findall(r'^\s+name(?:: [^=]+)? = "(\w+)"', path.read_text(), re.MULTILINE)
     return names
 

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.kind import Kinds
+from reconciler.kinds import folders
 from reconciler.manifests import load_kinds
 
 sys.path.insert(0, str(Path(__file__).parent))
 from book import BadPage, Impossible, bless, compare, parse, run
 
-KINDS = Path(__file__).resolve().parents[2] / "reconciler" / "kinds"
 BLESS = os.environ.get("TRUEUP_BLESS") == "1"
 LEAST = 8
 """Cases of a kind."""
 
-PAGES = sorted(KINDS.glob("*/cases/*.md"))
+PAGES = sorted(page for folder in folders().values() for page in folder.glob("cases/*.md"))
 
 
 @cache
@@ -42,15 +42,20 @@ def test_case(path: Path) -> None:
 
 def test_every_file_in_a_cases_folder_is_a_page() -> None:
     """A case with another ending would never be read."""
-    others = [path for path in KINDS.glob("*/cases/**/*") if path.is_file() and path not in PAGES]
+    others = [
+        path
+        for folder in folders().values()
+        for path in folder.glob("cases/**/*")
+        if path.is_file() and path not in PAGES
+    ]
     assert not others
 
 
 def test_every_kind_has_its_cases() -> None:
     few = {
         folder.name: len(list(folder.glob("cases/*.md")))
-        for folder in sorted(KINDS.iterdir())
-        if (folder / "kind.py").exists() and len(list(folder.glob("cases/*.md"))) < LEAST
+        for folder in folders().values()
+        if len(list(folder.glob("cases/*.md"))) < LEAST
     }
     assert not few, f"at least {LEAST} cases are needed of each kind"
 

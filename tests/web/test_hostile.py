@@ -15,6 +15,7 @@ import simulated
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reconciler.kinds import folders
 from reconciler.web import serve
 from reconciler.web.page import app
 from reconciler.web.page.fragments import Fragments
@@ -122,7 +123,7 @@ def fragments(tmp_path: Path) -> Iterator[Fragments]:
     }.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "page.html").write_text(text)
-    yield Fragments(tmp_path)
+    yield Fragments({folder.name: folder for folder in tmp_path.iterdir()})
 
 
 def test_a_fragment_prints_what_it_gets_escaped(fragments: Fragments) -> None:
@@ -137,7 +138,7 @@ def test_a_fragment_that_reaches_out_is_left_out(fragments: Fragments, kind: str
 
 
 def test_every_kind_has_a_fragment_with_a_summary_that_takes_any_state() -> None:
-    real = Fragments()
+    real = Fragments(folders())
     assert real.templates
     for kind in real.templates:
         assert "{{" not in real.render(kind, "n", {})

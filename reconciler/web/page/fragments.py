@@ -19,20 +19,20 @@ from ...core.model import Json
 from . import words
 
 SUMMARY = re.compile(r'<p class="(?:kind-)?summary">(.*?)</p>', re.DOTALL)
-KINDS = Path(__file__).resolve().parents[2] / "kinds"
 LIMIT = 64 * 1024
 """Characters that one fragment may print."""
 
 
 class Fragments:
-    def __init__(self, folder: Path = KINDS) -> None:
+    def __init__(self, folders: Mapping[str, Path]) -> None:
         self.env = ImmutableSandboxedEnvironment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
         self.env.filters["visible"] = words.visible
         self.env.filters["value"] = words.value
         self.env.globals.clear()
         self.templates = {}
-        for file in sorted(folder.glob("*/page.html")):
-            self.templates[file.parent.name] = self.env.from_string(file.read_text(encoding="utf-8"))
+        for kind, folder in folders.items():
+            if (folder / "page.html").exists():
+                self.templates[kind] = self.env.from_string((folder / "page.html").read_text(encoding="utf-8"))
 
     def render(self, kind: str, name: str, state: Json, spec: Json = None) -> Markup:
         """The fragment of one resource; empty when the kind has none, or when it fails on this state."""

@@ -30,6 +30,7 @@ from ...core.problem import Problem, Refused
 from ...door.asks import LOOKS
 from ...door.looking import store_of
 from ...door.wire import ASKER_ERRS
+from ...kinds import folders
 from ...tell.metrics import CONTENT_TYPE
 from ...world import World
 from ..access import Access
@@ -125,7 +126,7 @@ class Site:
         self.world = world
         self.daemon = daemon
         self.asks: Mapping[str, Ask] = {**LOOKS, **questions.OWN}
-        self.renderer = Renderer(Fragments())
+        self.renderer = Renderer(Fragments(folders()))
         self.hub = Hub(look=self.moment)
         self._kept: dict[Asked, tuple[tuple[int, int, int], Mapping[str, Json]]] = {}
         self._moment: tuple[object, Moment] | None = None

@@ -1,0 +1,1 @@
+"""Static sites: the kind Site, its rules, its sources, its pages."""
