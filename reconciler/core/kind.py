@@ -37,6 +37,19 @@ class Finding:
     field: tuple[str | int, ...] = ()
     hint: str = ""
     severity: Literal["error", "warning"] = "error"
+    path: str = ""
+    """A file of the repository that it is about, where that isn't the manifest; then `line`, from 1, is a line of it."""
+    line: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """A manifest of another kind that a manifest needs on its own hosts: a site needs a package and a file."""
+
+    kind: str
+    name: str
+    spec: State
+    """The kind's own fields and the common ones, without `hosts`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +83,11 @@ class Resolving(Protocol):
     def file(self, path: str) -> tuple[bytes, str]:
         """A file of the repository at the same commit: its bytes and its blob id. Raises Unresolved
         when there is none, or when the path leads out of the repository."""
+        ...
+
+    def tree(self, folder: str) -> Mapping[str, str]:
+        """All files below a folder of the repository at the same commit, as path within it → blob id, sorted; a link or a
+        submodule is none. Raises Unresolved when there is no such folder, or when the path leads out of the repository."""
         ...
 
     def render(self, text: str, where: str) -> Json:
@@ -124,6 +142,16 @@ class Kind:
 
     def check(self, name: str, spec: State) -> Iterable[Finding]:
         """MAY complain about what a schema can't say. `spec` is valid by the schema."""
+        return ()
+
+    def parts(self, name: str, spec: State) -> Iterable[Part]:
+        """MAY name manifests of other kinds that this one needs on its hosts. Equal ones, needed by several or declared by
+        hand, are one resource, gone with the last who needs it; unequal ones are an error with both lines."""
+        return ()
+
+    def examine(self, name: str, spec: State, ask: Resolving) -> Iterable[Finding]:
+        """MAY look through what the spec brings along (a site's pages) for faults that no schema sees. `spec` is the
+        manifest's own, valid and resolvable. May raise Unresolved."""
         return ()
 
     def claims(self, name: str, spec: State) -> Iterable[Claim]:

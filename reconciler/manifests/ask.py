@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ..core.kind import Finding, Unresolved
-from ..core.model import Host, Json, State
+from ..core.model import Host, Json, State, digest
 from ..core.problem import Problem
 from ..ports import Files
 from . import words
@@ -29,12 +29,21 @@ class Library:
         self._variables = variables
         """Host name → what a template sees as `vars`."""
         self._bytes: dict[str, bytes] = {}
+        self._trees: dict[str, dict[str, str]] = {}
         self._templates: Templates | None = None
 
     def read(self, path: str) -> bytes:
         if path not in self._bytes:
             self._bytes[path] = self.files.read(path)
         return self._bytes[path]
+
+    def tree(self, folder: str) -> Mapping[str, str]:
+        """Path within `folder` → blob id; empty when there is no such folder. `.` is the whole repository."""
+        if folder not in self._trees:
+            start = "" if folder in ("", ".") else folder + "/"
+            paths = self.files.paths()
+            self._trees[folder] = {path[len(start) :]: blob for path, blob in paths.items() if path.startswith(start)}
+        return self._trees[folder]
 
     def render(self, text: str, host: Host) -> Json:
         if self._templates is None:
@@ -57,10 +66,7 @@ class Ask:
 
     def file(self, path: str) -> tuple[bytes, str]:
         paths = self._library.files.paths()
-        plain = posixpath.normpath(path) if path else ""
-        if path.startswith("/") or plain == ".." or plain.startswith("../") or "\0" in path:
-            raise self._refuse("outside-repo", f"{words.value_words(path)} lies outside the repository", path,
-                               "name a file from the top of the repository")  # fmt: skip
+        plain = self._inside(path)
         self.files[plain] = paths.get(plain, "")
         if plain not in paths:
             guess = words.near(plain, _beside(plain, paths))
@@ -76,6 +82,29 @@ class Ask:
             return self._library.read(plain), paths[plain]
         except KeyError:
             raise self._refuse("no-such-file", f"{plain} went away while it was read", path, "try again") from None
+
+    def tree(self, folder: str) -> Mapping[str, str]:
+        plain = self._inside(folder)
+        found = self._library.tree(plain)
+        self.files[plain + "/"] = digest(found)
+        if not found:
+            paths = self._library.files.paths()
+            guess = words.near(plain, {posixpath.dirname(other) for other in paths} - {""})
+            why = (
+                f"{words.value_words(plain)} is a file"
+                if plain in paths
+                else f"the repository has no folder {words.value_words(plain)}"
+            )
+            raise self._refuse("no-such-file", why, folder, "correct the path, or add files to it",
+                               f"did you mean `{guess}`?" if guess else "")  # fmt: skip
+        return found
+
+    def _inside(self, path: str) -> str:
+        plain = posixpath.normpath(path) if path else ""
+        if path.startswith("/") or plain == ".." or plain.startswith("../") or "\0" in path:
+            raise self._refuse("outside-repo", f"{words.value_words(path)} lies outside the repository", path,
+                               "name a file from the top of the repository")  # fmt: skip
+        return plain
 
     def render(self, text: str, where: str) -> Json:
         from .templates import Failure

@@ -34,6 +34,8 @@ class Entry:
     blob: str
     index: int
     """Of the document within its file, counted over those that are not empty."""
+    needed_by: Ref | None = None
+    """What needs it (parts.py), when it doesn't stand in a file itself."""
 
     @property
     def metadata(self) -> Mapping[str, Json]:

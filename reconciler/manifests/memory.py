@@ -47,7 +47,7 @@ def told(memory: Memory, desired: Desired) -> str:
     items = []
     for index, (key, spread) in enumerate(zip(memory.order, desired.spreads, strict=True)):
         known = memory.items.get(key)
-        if known is None or not known.item.whole:
+        if known is None or not known.item.whole or known.item.entry.needed_by is not None:
             continue
         item = known.item
         if item.spread.same is not spread.same or item.spread.each is not spread.each:

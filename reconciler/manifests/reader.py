@@ -93,6 +93,10 @@ class Document:
         """Lines of the file that stand before that text."""
         self._node: Node | None = None
 
+    def standing_for(self, value: Json) -> Document:
+        """Another value at this document's place: what it doesn't say itself is found at the nearest place above."""
+        return Document(self.path, value, self.line, self._text, self.index, self.offset)
+
     def at(self, field: Field) -> Mark:
         """Where the value of `field` begins; the nearest place above it when it isn't there."""
         node, _ = self._find(field)

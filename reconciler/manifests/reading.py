@@ -14,6 +14,7 @@ from . import documents, inventory, schema, validate
 from .conflicts import Conflicts
 from .loaded import with_loaded
 from .memory import Memory, told
+from .parts import alone, needed
 from .resolve import Cache, Resolver
 from .sealing import Seal, Use
 
@@ -61,7 +62,8 @@ def read(
     resolver = Resolver(
         files=files, kinds=kinds, inventory=hosts, seal=seal, cache=cache.setdefault("resolved", Cache())
     )
-    items = resolver.all([entry for entry in found.entries if entry.kind not in schema.INVENTORY])
+    entries = [entry for entry in found.entries if entry.kind not in schema.INVENTORY]
+    items = alone(resolver.all([*entries, *needed(entries, judges, found.problems)]))
     broken = frozenset([lost.ref for lost in found.broken] + [item.entry.ref for item in items if not item.whole])
     for lost in found.broken:
         resolver.glance(lost)

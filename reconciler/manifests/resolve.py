@@ -127,7 +127,10 @@ class Resolver:
 
     def _same_files(self, files: Mapping[str, str]) -> bool:
         paths = self.files.paths()
-        return all(paths.get(path, "") == blob for path, blob in files.items())
+        return all(
+            digest(self._library.tree(path[:-1])) == blob if path.endswith("/") else paths.get(path, "") == blob
+            for path, blob in files.items()
+        )
 
     def _contexts_of(self, hosts: Iterable[str]) -> tuple[str, ...]:
         return tuple(self._context(host)[0] for host in hosts)
@@ -155,6 +158,7 @@ class Resolver:
         found = None
         if not any(told.severity == "error" for told in self.problems[before:]):
             found = self._spread(entry, kind, own, hosts, frame)
+        seen = self._examined(kind, entry, own) if found is not None else {}
         manifest = Manifest(
             kind=entry.kind,
             name=entry.name,
@@ -166,15 +170,15 @@ class Resolver:
         spread = Spread(manifest=manifest, hosts=hosts, same=same, each=each)
         item = Item(entry=entry, own=own, spread=spread, whole=found is not None)
         if hosts and not self._secret:
-            self._remember(item, tuple(self.problems[before:]))
+            self._remember(item, tuple(self.problems[before:]), seen)
         return item
 
-    def _remember(self, item: Item, problems: tuple[Problem, ...]) -> None:
+    def _remember(self, item: Item, problems: tuple[Problem, ...], seen: Mapping[str, str]) -> None:
         entry, hosts = item.entry, item.spread.hosts
         key = (entry.doc.path, entry.blob, entry.index)
         alike = (*key, "") in self._next.specs
         contexts = () if alike else self._contexts_of(hosts)
-        files: dict[str, str] = {}
+        files = dict(seen)
         for context in dict.fromkeys(contexts) or ("",):
             if resolved := self._next.specs.get((*key, context)):
                 files |= resolved.files
@@ -233,6 +237,17 @@ class Resolver:
                 yield self._told(finding, entry, kind)
         except Exception as error:
             yield self._failed(error, entry, "check")
+
+    def _examined(self, kind: Kind, entry: Entry, own: State) -> Mapping[str, str]:
+        """The files that were looked through, as path → blob id; what was found is told."""
+        ask = Ask(self._library, entry, None)
+        try:
+            self.problems += [self._told(finding, entry, kind) for finding in kind.examine(entry.name, own, ask)]
+        except Unresolved as unresolved:
+            self.problems.append(ask.failure or self._told(unresolved.finding, entry, kind))
+        except Exception as error:
+            self.problems.append(self._failed(error, entry, "examine"))
+        return ask.files
 
     # ---- its meaning
 
@@ -341,6 +356,9 @@ class Resolver:
 
     def _told(self, finding: Finding, entry: Entry, kind: Kind) -> Problem:
         code = kind.codes.get(finding.code) or CODES.get(finding.code)
+        if finding.path:
+            return Problem(code=finding.code, severity=code.severity if code else finding.severity, message=finding.message,
+                           path=finding.path, line=finding.line, column=1 if finding.line else 0, hint=finding.hint)  # fmt: skip
         mark = entry.doc.place(["spec", *finding.field])
         return Problem(code=finding.code, severity=code.severity if code else finding.severity, message=finding.message,
                        path=entry.doc.path, line=mark.line, column=mark.column, length=mark.length, hint=finding.hint)  # fmt: skip
