@@ -235,9 +235,12 @@ def test_a_start_that_finds_a_disk_without_room_says_so(tmp_path: Path) -> None:
 
 
 def killed_by_its_disk(path: Path, limit: int) -> int:
-    """Write until a write would grow a file beyond `limit`: that write is torn there, and SIGXFSZ kills."""
+    """Write until a write would grow a file beyond `limit`: that write is torn there, and SIGXFSZ kills.
+
+    What is written is noise: anything else DuckDB packs so well that a thousand turns may never reach the limit.
+    """
     code = f"""
-        import resource, signal, sys
+        import random, resource, signal, sys
         sys.path.insert(0, {str(ROOT)!r})
         from pathlib import Path
         from reconciler.core.model import Present
@@ -249,7 +252,8 @@ def killed_by_its_disk(path: Path, limit: int) -> int:
         resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
         for turn in range(1000):
             for name in HOSTS:
-                store.took(report(name, {{("Lamp", "hall"): Present({{"colour": "red", "watts": turn, "b": "x" * 3000 + str(turn)}})}}), FLEET, NOW + turn)
+                noise = random.Random(f"{{name}} {{turn}}").randbytes(1500).hex()
+                store.took(report(name, {{("Lamp", "hall"): Present({{"colour": "red", "watts": turn, "b": noise}})}}), FLEET, NOW + turn)
             store.flush()
             print(turn, flush=True)
             if turn % 7 == 6:
