@@ -42,7 +42,7 @@ class Finding:
     line: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """A manifest of another kind that a manifest needs on its own hosts: a site needs a package and a file."""
 

@@ -56,7 +56,7 @@ class Conflicts:
                 for other in items[:index]:
                     both = self._hosts[id(item)] & self._hosts[id(other)]
                     if both:
-                        self._say("same-key", f"{ref} is declared twice on {counted(both)}, first at {other.entry.at}", item,
+                        self._say("same-key", f"{item.entry.about}{ref} is declared twice on {counted(both)}, first at {other.entry.at}", item,
                                   item.entry.doc.at(["metadata", "name"]), "remove one, rename one, or narrow a selector")  # fmt: skip
                         break
 

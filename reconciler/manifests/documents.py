@@ -52,6 +52,11 @@ class Entry:
         return Ref(self.kind, self.name)
 
     @property
+    def about(self) -> str:
+        """What begins a sentence about one that stands in no file."""
+        return f"{self.ref}, which {self.needed_by} needs: " if self.needed_by else ""
+
+    @property
     def at(self) -> str:
         return f"{self.doc.path}:{self.doc.line}"
 

@@ -37,7 +37,8 @@ def needed(entries: Iterable[Entry], judges: validate.Judges, problems: list[Pro
             doc = _document(entry, part)
             told = validate.document(doc, judges)
             problems += [
-                replace(one, message=f"{Ref(part.kind, part.name)}, which this needs: {one.message}") for one in told
+                replace(one, message=f"{Ref(part.kind, part.name)}, which {entry.ref} needs: {one.message}")
+                for one in told
             ]
             if not told:
                 index = INDEX * (entry.index + 1) + number

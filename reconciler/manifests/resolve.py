@@ -356,6 +356,7 @@ class Resolver:
 
     def _told(self, finding: Finding, entry: Entry, kind: Kind) -> Problem:
         code = kind.codes.get(finding.code) or CODES.get(finding.code)
+        finding = replace(finding, message=entry.about + finding.message)
         if finding.path:
             return Problem(code=finding.code, severity=code.severity if code else finding.severity, message=finding.message,
                            path=finding.path, line=finding.line, column=1 if finding.line else 0, hint=finding.hint)  # fmt: skip
