@@ -44,7 +44,7 @@ _SWITCHES = frozenset({"yes"})
 def _wrong(args: Mapping[str, Json]) -> str:
     """What is wrong with the form of an act's arguments; empty when nothing is."""
     for name, value in args.items():
-        if name in _TEXTS and (not isinstance(value, str) or len(value) > 4096 or "\0" in value):
+        if name in _TEXTS and not wire.is_text(value):
             return f"{name} must be text"
         if name in _SWITCHES and not isinstance(value, bool):
             return f"{name} must be true or false"

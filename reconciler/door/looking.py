@@ -35,9 +35,9 @@ def store_of(world: World) -> DuckStore:
 
 
 def text(args: Args, name: str) -> str:
-    """An argument that is text. Raises Refused for another type, or for text too long to be meant."""
+    """An argument that is text. Raises Refused for what `wire.is_text` isn't."""
     value = args.get(name) or ""
-    if not isinstance(value, str) or len(value) > 4096 or "\0" in value:
+    if not wire.is_text(value):
         raise wire.refused("door-bad-argument", f"{name} must be text")
     return value
 
@@ -186,7 +186,7 @@ def status(world: World, args: Args) -> dict[str, Json]:
         "newestLook": rfc3339(newest),
         "neverSeen": never,
         "observeEvery": every,
-        "nextLook": rfc3339(max(now, oldest + every)) if oldest is not None else None,
+        "nextLook": rfc3339(_next_look(now, oldest, never, every)) if world.looks_again else None,
         "stale": newest is not None and now - newest > 2 * every,
         "left": hosts.left_the_fleet(store.db, store.names.hosts, desired),
         "pauses": [
@@ -194,6 +194,11 @@ def status(world: World, args: Args) -> dict[str, Json]:
             for one in store.pauses(now)
         ],
     }
+
+
+def _next_look(now: float, oldest: float | None, never: int, every: float) -> float:
+    """When the daemon looks next: at once where nobody looked yet."""
+    return now if never or oldest is None else max(now, oldest + every)
 
 
 def picked(desired: Desired, where: str) -> frozenset[str] | None:

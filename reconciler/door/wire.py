@@ -12,8 +12,9 @@ Both ends are one version of trueup; the number is there so that an upgrade in b
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..core.kind import Code
 from ..core.model import Json
@@ -88,6 +89,7 @@ CODES: Mapping[str, Code] = {
     ),
 }
 
+_NEVER = re.compile("[\0\ud800-\udfff]")
 
 ASKER_ERRS = frozenset({"selector", "door-bad-argument", "not-one-commit", "bad-span", "why-missing"})
 """Codes of what whoever asks has written wrongly: a usage error in the terminal, 400 on the page."""
@@ -101,6 +103,12 @@ def refused(code: str, message: str = "", hint: str = "") -> Refused:
 def pack(document: Mapping[str, Json]) -> bytes:
     """One line. JSON's own escapes keep every line break and every lone surrogate of a host's out of it."""
     return json.dumps(document, separators=(",", ":"), default=_plain).encode("ascii") + b"\n"
+
+
+def is_text(value: Json) -> TypeGuard[str]:
+    """Whether an argument is text that may be meant: neither too long, nor with what no name holds and the state file
+    can't take (NUL; halves of a UTF-16 pair, which JSON's escapes allow and UTF-8 doesn't)."""
+    return isinstance(value, str) and len(value) <= 4096 and not _NEVER.search(value)
 
 
 def question(name: str, args: Mapping[str, Json]) -> bytes:

@@ -153,6 +153,8 @@ def test_the_verdicts_of_lists_are_those_of_core(small: SmallWorld) -> None:
         ("host", {}, "unknown-host"),
         ("host", {"host": ["web-1"]}, "door-bad-argument"),
         ("host", {"host": "x" * 5000}, "door-bad-argument"),
+        ("history", {"host": "\ud800"}, "door-bad-argument"),
+        ("pause", {"selector": "web-\udc80", "why": "x"}, "door-bad-argument"),
         ("kind", {"kind": "Nonsense"}, "unknown-kind"),
         ("resource", {"kind": "Lamp", "name": "none"}, "unknown-resource"),
         ("blame", {"host": "web-1", "kind": "Lamp", "name": "none"}, "unknown-resource"),
