@@ -50,5 +50,7 @@ def as_json(answer: Mapping[str, Any]) -> None:
 
 def key(text: str) -> tuple[str, str]:
     """`KIND/NAME` or `KIND` → both; a name may hold slashes."""
-    kind, _, name = text.partition("/")
-    return kind, name
+    from ..core.model import Ref
+
+    ref = Ref.parse(text)
+    return ref.kind, ref.name

@@ -145,9 +145,9 @@ class Conflicts:
     def _needed(self, item: Item) -> Iterator[tuple[Field, Ref]]:
         """What an item refers to, and the field of its spec that says so: a place costs more than all else here."""
         for index, text in enumerate(item.entry.spec.get("dependsOn", ())):
-            kind, _, name = text.partition("/")
-            if kind in self.kinds and name:
-                yield ("dependsOn", index), Ref(kind, name)
+            ref = Ref.parse(text)
+            if ref.kind in self.kinds and ref.name:
+                yield ("dependsOn", index), ref
         try:
             yield from self.kinds[item.entry.kind].needs(item.entry.name, item.own)
         except Exception as error:

@@ -70,5 +70,4 @@ def _add(meaning: Meaning, loaded: Mapping[str, str | None]) -> Meaning:
 def references(value: object) -> list[Ref]:
     """The references of a field that holds a list of `Kind/name`; what has another form is left out (an error elsewhere)."""
     texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-    parts = [str(text).partition("/") for text in texts]
-    return [Ref(kind, name) for kind, _, name in parts if kind and name]
+    return [ref for ref in (Ref.parse(str(text)) for text in texts) if ref.kind and ref.name]

@@ -206,16 +206,16 @@ class Resolver:
 
     def _references(self, doc: Document) -> Iterator[Ref]:
         for index, text in enumerate(doc.value["spec"].get("dependsOn", ())):
-            kind, _, name = text.partition("/")
-            if kind in self.kinds and name:
-                yield Ref(kind, name)
+            ref = Ref.parse(text)
+            if ref.kind in self.kinds and ref.name:
+                yield ref
                 continue
             where: Field = ["spec", "dependsOn", index]
-            guess = words.near(kind, self.kinds.by_name)
-            why = f"`{kind}` is not a kind" if name else "the form is Kind/name"
+            guess = words.near(ref.kind, self.kinds.by_name)
+            why = f"`{ref.kind}` is not a kind" if ref.name else "the form is Kind/name"
             self.problems.append(
                 problem("bad-reference", f"{words.value_words(text)} is not a reference: {why}", path=doc.path, mark=doc.at(where),
-                        label=f"did you mean `{guess}/{name}`?" if guess and name else "", hint="write it as Kind/name")
+                        label=f"did you mean `{guess}/{ref.name}`?" if guess and ref.name else "", hint="write it as Kind/name")
             )  # fmt: skip
 
     def _ignored(self, entry: Entry, kind: Kind) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..clock import moment, rfc3339
 from ..core.kind import Kinds
-from ..core.model import Json
+from ..core.model import Json, Ref
 from ..core.plan import masked
 from . import bodies
 from .db import Db
@@ -19,14 +19,14 @@ def at(
     """The resources of `host` at `when` (seconds since 1970 UTC), by kind and name. `looked` says whether anybody
     looked at the host around that moment: where nobody did, what is shown is older, and `seenAt` says how old."""
     then = moment(when)
-    kind_after, _, name_after = after.partition("/")
+    past = Ref.parse(after)
     values = {
         "host": host,
         "then": then,
         "kind": kind,
         "name": name,
-        "ka": kind_after,
-        "na": name_after,
+        "ka": past.kind,
+        "na": past.name,
         "limit": limit + 1,
     }
     rows = db.rows(

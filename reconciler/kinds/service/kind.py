@@ -97,7 +97,7 @@ class Service(Kind):
     def needs(self, name: str, spec: State) -> Iterable[tuple[tuple[str | int, ...], Ref]]:
         for field in self.digests_of:
             for at, text in enumerate(spec.get(field, ())):
-                yield (field, at), ref_of(text)
+                yield (field, at), Ref.parse(text)
 
     # ---- comparing
 
@@ -207,11 +207,6 @@ class Service(Kind):
 def bare(name: str) -> str:
     """Without the suffix that systemd adds by itself."""
     return name.removesuffix(".service")
-
-
-def ref_of(text: str) -> Ref:
-    kind, _, name = text.partition("/")
-    return Ref(kind, name)
 
 
 def stale(want: Mapping[str, str], have: Json) -> set[str]:
