@@ -1,4 +1,5 @@
-"""A report in its forms: a page, Markdown, CSV (RFC 4180), JSON. Templates are each report's own (reports/NAME/page.FORM)."""
+"""A report in its forms: a page, Markdown, CSV (RFC 4180), JSON. Templates are of reports/: each report has its own
+(NAME/page.FORM), which extends what all share (page.FORM)."""
 
 from __future__ import annotations
 
@@ -8,9 +9,13 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core.model import Json
 from .clean import clean
+
+if TYPE_CHECKING:
+    import jinja2
 
 _FRACTION = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z$")
 FOLDER = Path(__file__).resolve().parents[2] / "reports"
@@ -58,21 +63,30 @@ def template(name: str, form: str) -> str:
 
 def html(answer: Mapping[str, Json], template: str) -> str:
     """A whole page that stands alone."""
-    import jinja2
-
-    env = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    env.filters["cell"] = cell
     from markupsafe import escape
 
+    env = _environment(escaped=True)
+    env.filters["cell"] = cell
     return HEAD.format(title=escape(answer["title"])) + env.from_string(template).render(**_names(answer)) + TAIL
 
 
 def markdown(answer: Mapping[str, Json], template: str) -> str:
-    import jinja2
-
-    env = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - Markdown: `cell` escapes
+    env = _environment(escaped=False)
     env.filters["cell"] = markdown_cell
     return env.from_string(template).render(**_names(answer)).strip("\n") + "\n"
+
+
+def _environment(*, escaped: bool) -> jinja2.Environment:
+    """What a report's template may extend is in FOLDER: page.html and page.md, which it says one sentence to."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=escaped,  # noqa: S701 - Markdown: `cell` escapes
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def _names(answer: Mapping[str, Json]) -> dict[str, Json]:
