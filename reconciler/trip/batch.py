@@ -265,6 +265,13 @@ class _Run:
 
 
 def kind_ops(folders: Mapping[str, Path]) -> dict[str, str]:
-    """Folder of a kind → source of its op.py, for the kinds that have one."""
-    paths = {kind: folder / "op.py" for kind, folder in folders.items()}
-    return {kind: path.read_text(encoding="utf-8") for kind, path in paths.items() if path.exists()}
+    """Folder of a kind → source of its op.py, for the kinds that have one; `FOLDER.op_x` → that of each op_x.py beside
+    it, which op.py imports by `from . import op_x`."""
+    found = {}
+    for kind, folder in folders.items():
+        if (folder / "op.py").exists():
+            found[kind] = (folder / "op.py").read_text(encoding="utf-8")
+            found |= {
+                f"{kind}.{path.stem}": path.read_text(encoding="utf-8") for path in sorted(folder.glob("op_*.py"))
+            }
+    return found

@@ -56,7 +56,7 @@ class Bundler:
     probes: Mapping[str, str]
     """Kind → source of its probe."""
     kind_ops: Mapping[str, str]
-    """Folder of a kind → source of its op.py."""
+    """Folder of a kind → source of its op.py; with more files, `FOLDER.op_x` → that of each (see batch.kind_ops)."""
 
     def bundle(self, modules: frozenset[str], kinds: frozenset[str], magic: str) -> Bundle:
         """A bundle with the stock `modules`, our host program, the probes of `kinds` and their ops, for a Python
@@ -85,15 +85,17 @@ class Bundler:
     def _program(self) -> dict[str, tuple[bool, str]]:
         program = {"trueup_host": (True, ""), "trueup_probe": (True, ""), "trueup_op": (True, "")}
         for file in sorted((HERE / "host").glob("*.py")):
-            if file.stem not in ("__init__", "boot"):
+            if file.stem not in ("__init__", "boot", "receive"):
                 program[f"trueup_host.{file.stem}"] = (False, file.read_text(encoding="utf-8"))
         return program
 
     def _of_kinds(self, kinds: frozenset[str], modules: frozenset[str]) -> dict[str, tuple[bool, str]]:
         found = {f"trueup_probe.{kind}": (False, self.probes[kind]) for kind in kinds if kind in self.probes}
-        for folder, text in self.kind_ops.items():
-            if f"trueup.{folder}.op" in modules:
-                found[f"trueup_op.{folder}"] = (False, text)
+        wanted = {module.split(".")[1] for module in modules if module.startswith("trueup.")}
+        packages = {name.partition(".")[0] for name in self.kind_ops if "." in name}
+        for name, text in self.kind_ops.items():
+            if name.partition(".")[0] in wanted:
+                found[f"trueup_op.{name}"] = (name in packages, text)
         return found
 
     def _stock(self, modules: frozenset[str]) -> dict[str, tuple[bool, str]]:

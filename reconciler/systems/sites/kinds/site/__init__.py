@@ -1,0 +1,1 @@
+"""Site: a folder of files, served."""

@@ -1,0 +1,69 @@
+"""Makes a release of a site, serves it, removes a site. Standard library, Python 3.8 on; runs as root.
+
+Arguments: `do`, and name of the site.
+stage   release, files {path: Git blob id}, packed (whether packed files go beside), config (nginx's server blocks)
+switch  release, keep (how many releases stay), expect [{host, port, tls, url, status, etag?, location?, body?}]
+remove  nothing more
+
+What lies where: op_stage.py. The contents come beforehand, into the store of contents: op_disk.py.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from . import op_disk as disk
+from . import op_stage as stages
+from . import op_switch as switches
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # not imported on hosts: it would cost each of them milliseconds
+    from typing import Any
+
+
+def run(args: dict[str, Any]) -> dict[str, Any]:
+    """{"changed", "failed", "msg"}."""
+    try:
+        changed, told = work(args)
+    except disk.Failure as why:
+        return {"changed": False, "failed": True, "msg": str(why)}
+    except OSError as error:
+        return {"changed": False, "failed": True, "msg": said(error)}
+    return {"changed": changed, "failed": False, "msg": told}
+
+
+def work(args: dict[str, Any]) -> tuple[bool, str]:
+    name = disk.word(args["name"], "site")
+    removing = args["do"] == "remove"
+    try:
+        home = disk.home(make=not removing)
+    except FileNotFoundError:
+        return False, ""
+    opened = [home]
+    try:
+        disk.lock(home)
+        sites = disk.folder(home, "sites", make=True)
+        opened.append(sites)
+        blobs = disk.Blobs(disk.folder(home, "blobs", make=True))
+        try:
+            if removing:
+                return switches.remove(sites, name, blobs)
+            site = disk.folder(sites, name, make=True)
+            opened.append(site)
+            return (stages.stage if args["do"] == "stage" else switches.switch)(site, blobs, args)
+        finally:
+            blobs.close()
+    finally:
+        for fd in reversed(opened):
+            os.close(fd)
+
+
+def said(error: OSError) -> str:
+    """An error of the file system, for people."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "no space left below %s: what is served stays; make room, the next visit goes on" % disk.HOME
+    if error.errno == errno.EXDEV:
+        return "all of %s must be one file system: contents are linked into releases" % disk.HOME
+    name = error.filename if isinstance(error.filename, str) else disk.HOME
+    return "%s: %s" % (name, error.strerror or error)

@@ -1,0 +1,278 @@
+"""nginx on a host: tested with a candidate in place, reloaded without losing a request, started where it doesn't run.
+
+Sources: nginx.org/en/docs/control.html (HUP: new workers, then the old ones finish what they have begun);
+ngx_process_cycle.c (an old worker calls itself `worker process is shutting down` when it accepts no more).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from . import op_disk as disk
+from . import op_kernel as kernel
+from .op_disk import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # not imported on hosts: it would cost each of them milliseconds
+    from typing import Any
+
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "TERM": "dumb"}
+TEST_LIMIT = 60.0
+START_LIMIT = 60.0
+RELOAD_LIMIT = 20.0
+"""Seconds that new workers have to take over. nginx itself tries five times in 2.5 s to get a port."""
+NO_MOUNTS = "no mounts of its own are permitted here, so nginx tested the new release in its place"
+
+
+class Nginx:
+    """The nginx of this host. Raises Failure when there is none."""
+
+    def __init__(self) -> None:
+        found = shutil.which("nginx", path=ENVIRONMENT["PATH"])
+        if found is None:
+            raise Failure("nginx is not installed on this host: declare Package/nginx, or install it")
+        self.program = found
+        _, self._built = run([found, "-V"], TEST_LIMIT)
+        self.config = self._option("conf-path", "/etc/nginx/nginx.conf")
+
+    def _option(self, name: str, default: str) -> str:
+        match = re.search(r"--%s=(\S+)" % name, self._built)
+        return match.group(1) if match else default
+
+    # ---- testing
+
+    def test(self, site: str, release: str) -> tuple[bool, str]:
+        """Whether nginx takes the whole configuration with `release` of the site at path `site` (empty: without the
+        site) in place of what is served; and its words. Seen by the test alone. Raises OSError where a process may
+        not have mounts of its own."""
+        releases = os.path.join(site, "releases")
+
+        def stand_in() -> None:
+            try:
+                kernel.private_mounts()
+                kept = os.open(releases, disk.FOLDER) if release else -1  # of these mounts: others can't be moved here
+                kernel.mount_empty(site)
+                if release:
+                    os.mkdir(releases)
+                    kernel.mount_over(kept, releases)
+                    os.symlink("releases/" + release, os.path.join(site, "current"))
+            except BaseException:
+                os._exit(kernel.FORBIDDEN)
+
+        code, said = run([self.program, "-t"], TEST_LIMIT, stand_in)
+        if code == kernel.FORBIDDEN:
+            raise OSError(NO_MOUNTS)
+        return code == 0, words(said)
+
+    def test_in_place(self) -> tuple[bool, str]:
+        """The same for the configuration as it stands."""
+        code, said = run([self.program, "-t"], TEST_LIMIT)
+        return code == 0, words(said)
+
+    # ---- the processes
+
+    def master(self) -> int:
+        """The master process; 0 when nginx doesn't run. (A test leaves an empty pid file where there is none.)"""
+        path = self._option("pid-path", "/run/nginx.pid")
+        try:
+            with open(self.config, encoding="utf-8", errors="replace") as file:
+                match = re.search(r"^\s*pid\s+[\"']?([^\s;\"']+)", file.read(1 << 20), re.MULTILINE)
+            if match:
+                path = os.path.join(os.path.dirname(self.config), match.group(1))
+            with open(path, encoding="ascii", errors="replace") as file:
+                pid = int(file.read(32))
+        except (OSError, ValueError):
+            return 0
+        return pid if b"nginx: master" in title(pid) else 0
+
+    def workers(self, master: int) -> dict[int, bool]:
+        """Its workers, and whether each accepts requests."""
+        found = {}
+        for pid in children(master):
+            name = title(pid)
+            if name.startswith(b"nginx: worker"):
+                found[pid] = b"shutting down" not in name
+        return found
+
+    def go_on(self) -> bool:
+        """Serve by the configuration that stands there from now on: reload, or start; True when it was started. Gives
+        back control when no worker of before accepts any more. Raises Failure with nginx's words when it can't."""
+        master = self.master()
+        if not master:
+            self.start()
+            return True
+        old = [pid for pid, accepts in self.workers(master).items() if accepts]
+        log = Log(master)
+        os.kill(master, signal.SIGHUP)
+        end = time.monotonic() + RELOAD_LIMIT
+        while True:
+            now = self.workers(master)
+            if any(accepts for pid, accepts in now.items() if pid not in old) and not any(
+                now.get(pid, False) for pid in old
+            ):
+                return False
+            if self.master() != master:
+                raise Failure("nginx ended while it reloaded. %s" % log.since())
+            said = log.since()
+            if "still could not bind" in said or time.monotonic() > end:
+                raise Failure("nginx did not take the new configuration: %s" % (said or "no new worker came up"))
+            time.sleep(0.02)
+
+    def start(self) -> None:
+        if os.path.isdir("/run/systemd/system"):
+            argv = ["systemctl", "start", "nginx"]
+        elif os.access("/etc/init.d/nginx", os.X_OK):
+            argv = ["/etc/init.d/nginx", "start"]
+        else:
+            argv = [self.program]
+        log = Log(0, self._option("error-log-path", "/var/log/nginx/error.log"))
+        code, said = run(argv, START_LIMIT)
+        end = time.monotonic() + (RELOAD_LIMIT if code == 0 else 0.0)
+        while True:
+            master = self.master()
+            if master and any(self.workers(master).values()):
+                return
+            if time.monotonic() >= end:
+                break
+            time.sleep(0.02)
+        _, why = self.test_in_place()
+        told = [part for part in (said.strip()[-600:], log.since(), why) if part]
+        raise Failure("nginx does not start: %s" % ("; ".join(dict.fromkeys(told)) or "it says nothing"))
+
+    def holder(self, port: int) -> str:
+        """Who listens on a TCP port and isn't nginx; empty when nobody does."""
+        inodes = listening(port)
+        if not inodes:
+            return ""
+        master = self.master()
+        if master and inodes & set(sockets(master)):
+            return ""
+        for pid in processes():
+            if inodes & set(sockets(pid)):
+                return "%s (process %d)" % (_named(pid), pid)
+        return "another process"
+
+
+class Log:
+    """What nginx adds to its error log from now on: a master's stderr is that log."""
+
+    def __init__(self, master: int, path: str = "") -> None:
+        self.path = path or "/proc/%d/fd/2" % master
+        self.path = os.path.realpath(self.path)
+        self.size = self._size()
+
+    def _size(self) -> int:
+        try:
+            return os.stat(self.path).st_size if os.path.isfile(self.path) else -1
+        except OSError:
+            return -1
+
+    def since(self) -> str:
+        """The last error of it, if any."""
+        now = self._size()
+        if now < 0:
+            return ""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(max(self.size if 0 <= self.size <= now else 0, now - 65536))
+                lines = file.read(65536).decode("utf-8", "replace").splitlines()
+        except OSError:
+            return ""
+        return "; ".join(dict.fromkeys(line.partition("] ")[2] for line in lines if "[emerg]" in line))[-600:]
+
+
+def words(said: str) -> str:
+    """What nginx has against a configuration, with file and line; its warnings when it takes it."""
+    lines = [line for line in said.splitlines() if "[emerg]" in line or "[crit]" in line or "[error]" in line]
+    lines = lines or [line for line in said.splitlines() if "[warn]" in line]
+    return "; ".join(re.sub(r"^nginx: ", "", line) for line in lines)[-1200:] or said.strip()[-600:]
+
+
+def run(argv: list[str], limit: float, before: Any = None) -> tuple[int, str]:
+    """Exit code and words. Into a file, and in a session of its own: what is started keeps its output, and outlives us."""
+    with tempfile.TemporaryFile() as output:
+        try:
+            done = subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=limit,
+                env=ENVIRONMENT,
+                cwd="/",
+                start_new_session=True,
+                preexec_fn=before,
+            )
+        except subprocess.TimeoutExpired:
+            raise Failure("%s took longer than %g s" % (" ".join(argv), limit)) from None
+        output.seek(0)
+        return done.returncode, output.read(1 << 16).decode("utf-8", "replace")
+
+
+# ---------------------------------------------------------------- /proc
+
+
+def processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def title(pid: int) -> bytes:
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as file:
+            return file.read(200)
+    except OSError:
+        return b""
+
+
+def _named(pid: int) -> str:
+    return title(pid).split(b"\0")[0].decode("utf-8", "replace").rpartition("/")[2] or "a process"
+
+
+def children(parent: int) -> list[int]:
+    found = []
+    for pid in processes():
+        try:
+            with open("/proc/%d/stat" % pid, "rb") as file:
+                # pid (comm) state ppid …: comm may hold spaces and brackets, so read from its last bracket (proc(5)).
+                if int(file.read().rpartition(b")")[2].split()[1]) == parent:
+                    found.append(pid)
+        except (OSError, ValueError, IndexError):
+            pass
+    return found
+
+
+def sockets(pid: int) -> list[str]:
+    """The inodes of its open sockets."""
+    found = []
+    try:
+        for fd in os.listdir("/proc/%d/fd" % pid):
+            try:
+                target = os.readlink("/proc/%d/fd/%s" % (pid, fd))
+            except OSError:
+                continue
+            if target.startswith("socket:["):
+                found.append(target[8:-1])
+    except OSError:
+        pass
+    return found
+
+
+def listening(port: int) -> set[str]:
+    """The inodes of the TCP sockets that listen on it (proc(5), /proc/net/tcp; state 0A is LISTEN)."""
+    found = set()
+    for name in ("tcp", "tcp6"):
+        try:
+            with open("/proc/net/" + name, encoding="ascii") as lines:
+                for line in lines:
+                    parts = line.split()
+                    if len(parts) > 9 and parts[3] == "0A" and parts[1].endswith(":%04X" % port):
+                        found.add(parts[9])
+        except OSError:
+            pass
+    return found

@@ -1,0 +1,216 @@
+"""Reads what a host serves of a site, and whether its files still are what was sent. Writes nothing, follows no link
+but the three of trueup's own.
+
+Requests: {"name"}, and "files": {path: Git blob id} whose content is to be read, "whole": true for all of it.
+Answers: {"release": what is served, proved once; "" when nothing is, "altered": at most 20 paths of that release, sorted,
+whose type, size, time or content is not the release's, and such that don't belong to it ("../site.conf" is the
+configuration), "kept": the releases on disk, sorted}. Absent: there is no such folder.
+
+What lies where: op_stage.py. All names are opened relative to their folder, so a link that is planted meanwhile leads
+nowhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+import sys
+import zlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # not imported on hosts: it would cost each of them milliseconds
+    from collections.abc import Iterator
+    from typing import Any
+
+SITES = "/srv/trueup/sites"
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+CHUNK = 1 << 20
+RECORD = 256 << 20
+"""Bytes of release.json that are read."""
+MOST = 20
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Unreadable(Exception):
+    """Carries why a request stays Unknown."""
+
+
+def served(site: int) -> str:
+    """The release that was last proved: a switch that was cut short is to be done again."""
+    for name in ("switching", "current"):
+        try:
+            target = os.readlink(name, dir_fd=site)
+        except OSError:
+            continue
+        folder, _, release = target.rpartition("/")
+        return release if folder == "releases" and WORD.fullmatch(release) else ""
+    return ""
+
+
+def content(at: int, name: str, most: int) -> bytes:
+    fd = os.open(name, READ, dir_fd=at)
+    try:
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode) or info.st_size > most:
+            raise ValueError("%s is no file that can be read" % name)
+        parts: list[bytes] = []
+        while True:
+            part = os.read(fd, CHUNK)
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+    finally:
+        os.close(fd)
+
+
+def entries(top: int, prefix: str = "") -> Iterator[tuple[str, os.stat_result, int, str]]:
+    """(path, what it is, its folder, its name) of all below a folder but the folders; each folder is opened by itself."""
+    for name in os.listdir(top):
+        info = os.stat(name, dir_fd=top, follow_symlinks=False)
+        if not stat.S_ISDIR(info.st_mode):
+            yield prefix + os.fsencode(name).decode("utf-8", "backslashreplace"), info, top, name
+            continue
+        inner = os.open(name, FOLDER, dir_fd=top)
+        try:
+            yield from entries(inner, prefix + os.fsencode(name).decode("utf-8", "backslashreplace") + "/")
+        finally:
+            os.close(inner)
+
+
+def holds(at: int, name: str, blob: str, packed: bool) -> bool:
+    """Whether the file holds the content of this Git id; a packed one, whether it unpacks to it (RFC 1952: its last four
+    bytes are the unpacked size)."""
+    fd = os.open(name, READ, dir_fd=at)
+    try:
+        size = os.fstat(fd).st_size
+        unpack = zlib.decompressobj(31) if packed else None
+        if packed:
+            size = int.from_bytes(os.pread(fd, 4, max(0, size - 4)), "little")
+        digest, left = hashlib.sha1(b"blob %d\0" % size), size
+        while left >= 0:
+            part = os.read(fd, CHUNK)
+            if not part:
+                return left == 0 and digest.hexdigest() == blob
+            while part and left >= 0:
+                plain = part if unpack is None else unpack.decompress(part, CHUNK)
+                part = b"" if unpack is None else unpack.unconsumed_tail
+                left -= len(plain)
+                digest.update(plain)
+        return False
+    except (OSError, zlib.error):
+        return False
+    finally:
+        os.close(fd)
+
+
+def altered(release: int, name: str, request: dict[str, Any]) -> list[str]:
+    """The paths that are not the release's."""
+    try:
+        record = json.loads(content(release, "release.json", RECORD).decode("utf-8"))
+        files, sizes = dict(record["files"]), dict(record["sizes"])
+        expected = {path: (blob, False) for path, blob in files.items()}
+        expected.update({path + ".gz": (files[path], True) for path in record["packed"]})
+        if record["release"] != name:
+            raise ValueError("of another release")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ["../release.json"]
+    found = set()
+    try:
+        if hashlib.sha256(content(release, "site.conf", RECORD)).hexdigest() != record.get("config"):
+            found.add("../site.conf")
+    except (OSError, ValueError):
+        found.add("../site.conf")
+    found.update("../" + ascii(entry)[1:-1] for entry in os.listdir(release) if entry not in (
+        "files", "release.json", "site.conf"
+    ))  # fmt: skip
+    sample = request.get("files") or {}
+    seen = 0
+    try:
+        top = os.open("files", FOLDER, dir_fd=release)
+    except OSError:
+        return sorted(found | set(expected))
+    try:
+        for path, info, at, entry in entries(top):
+            blob, packed = expected.get(path, ("", False))
+            if not blob:
+                found.add(path)
+                continue
+            seen += 1
+            if (
+                not stat.S_ISREG(info.st_mode)
+                or info.st_size != sizes.get(path)
+                or info.st_mtime != int(blob[8:16] if packed else blob[0:8], 16)
+                or (info.st_uid, stat.S_IMODE(info.st_mode)) != (0, 0o644)
+                or ((request.get("whole") or sample.get(path) == blob) and not holds(at, entry, blob, packed))
+            ):
+                found.add(path)
+        if seen != len(expected):
+            there = {path for path, _, _, _ in entries(top)}
+            found.update(path for path in expected if path not in there)
+    finally:
+        os.close(top)
+    return sorted(found)
+
+
+def one(request: dict[str, Any]) -> dict[str, Any]:
+    name = request["name"]
+    if not isinstance(name, str) or not WORD.fullmatch(name):
+        raise Unreadable("%s is no name of a site" % ascii(name))
+    try:
+        sites = os.open(SITES, FOLDER)
+    except FileNotFoundError:
+        return {"absent": True}
+    try:
+        site = os.open(name, FOLDER, dir_fd=sites)
+    except FileNotFoundError:
+        return {"absent": True}
+    except NotADirectoryError:
+        raise Unreadable("%s/%s is not a folder: move it away" % (SITES, name)) from None
+    finally:
+        os.close(sites)
+    try:
+        release = served(site)
+        state: dict[str, Any] = {"release": release, "altered": [], "kept": []}
+        try:
+            releases = os.open("releases", FOLDER, dir_fd=site)
+        except FileNotFoundError:
+            return {"state": state}
+        try:
+            state["kept"] = sorted(entry for entry in os.listdir(releases) if WORD.fullmatch(entry))
+            if release:
+                try:
+                    inner = os.open(release, FOLDER, dir_fd=releases)
+                except (FileNotFoundError, NotADirectoryError):
+                    state["altered"] = ["../release.json"]
+                    return {"state": state}
+                try:
+                    state["altered"] = altered(inner, release, request)[:MOST]
+                finally:
+                    os.close(inner)
+        finally:
+            os.close(releases)
+        return {"state": state}
+    finally:
+        os.close(site)
+
+
+def probe(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    answers: list[dict[str, Any]] = []
+    for request in requests:
+        try:
+            answers.append(one(request))
+        except Unreadable as why:
+            answers.append({"unknown": str(why)})
+        except OSError as error:
+            answers.append({"unknown": "%s: %s" % (error.filename or SITES, error.strerror or error)})
+        except Exception as error:  # one request that can't be read must not cost the others
+            answers.append({"unknown": "%s: %s" % (type(error).__name__, error)})
+    return answers
+
+
+if __name__ == "__main__":
+    json.dump(probe(json.load(sys.stdin)), sys.stdout)

@@ -1,0 +1,176 @@
+"""A site on a lab host with a real nginx: contents put where a visit's cargo puts them, ops run as a visit runs them."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab import LabHost
+
+SITE = Path(__file__).resolve().parents[4] / "reconciler/systems/sites/kinds/site"
+HOME = "/srv/trueup"
+MARK = "/.well-known/trueup/release"
+INCLUDE = "include /srv/trueup/sites/*/current/site.conf;\n"
+RUN = "import sys; sys.path.insert(0, '/run/op'); import json; from trueup_op import site; "
+
+
+def blob_id(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+@dataclass
+class Place:
+    """A host and what it is told."""
+
+    host: LabHost
+    port: int = 80
+    name: str = "docs"
+    domain: str = "docs.test"
+    extra: str = ""
+    """More of the server block."""
+    contents: dict[str, bytes] = field(default_factory=dict)
+
+    # ---- what is sent
+
+    def files(self, **texts: str) -> dict[str, str]:
+        """Names (`__` for a slash, `_` for a dot) and texts → path and id."""
+        return self.given({name.replace("__", "/").replace("_", "."): text.encode() for name, text in texts.items()})
+
+    def given(self, files: Mapping[str, bytes]) -> dict[str, str]:
+        for data in files.values():
+            self.contents[blob_id(data)] = data
+        return {path: blob_id(data) for path, data in files.items()}
+
+    def send(self, files: Mapping[str, str], packed: bool = False) -> None:
+        """Put the contents into the host's store, those that it lacks, as a visit's cargo does."""
+        cargo = {}
+        for blob in set(files.values()):
+            cargo[blob] = base64.b64encode(self.contents[blob]).decode()
+            if packed:
+                cargo[blob + ".gz"] = base64.b64encode(gzip.compress(self.contents[blob], 9, mtime=0)).decode()
+        self.host.run("mkdir -p /srv/trueup/blobs; chmod 755 /srv/trueup /srv/trueup/blobs")
+        self.python(CARGO, json.dumps(cargo))
+
+    def python(self, program: str, given: str = "", timeout: float = 120) -> str:
+        self.host.write("/run/program.py", program)
+        return self.host.run("python3 -I /run/program.py", input=given, timeout=timeout).stdout
+
+    def config(self, release: str) -> str:
+        return (
+            f"server {{\n  listen {self.port};\n  server_name {self.domain};\n"
+            f"  root {HOME}/sites/{self.name}/releases/{release}/files;\n  gzip_static on;\n  {self.extra}\n"
+            f"  location = {MARK} {{ return 200 {release}; }}\n}}\n"
+        )
+
+    # ---- ops
+
+    def op(self, **args: Any) -> dict[str, Any]:
+        install(self.host)
+        done = self.host.run(
+            f'python3 -I -c "{RUN}print(json.dumps(site.run(json.load(sys.stdin))))"',
+            input=json.dumps({"name": self.name, **args}), timeout=300,
+        )  # fmt: skip
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        assert set(found) == {"changed", "failed", "msg"}
+        return found
+
+    def stage(self, release: str, files: Mapping[str, str], **more: Any) -> dict[str, Any]:
+        return self.op(
+            do="stage", release=release, files=files, **{"packed": False, "config": self.config(release), **more}
+        )
+
+    def switch(self, release: str, expect: tuple[dict[str, Any], ...] = (), **more: Any) -> dict[str, Any]:
+        return self.op(do="switch", release=release, expect=[self.mark(release), *expect], **{"keep": 3, **more})
+
+    def mark(self, release: str) -> dict[str, Any]:
+        return {**self.expect(MARK), "body": release}
+
+    def expect(self, url: str, **more: Any) -> dict[str, Any]:
+        return {"host": self.domain, "port": self.port, "tls": False, "url": url, "status": 200, **more}
+
+    def serve(self, release: str, files: Mapping[str, str], **more: Any) -> None:
+        """Send, stage and switch; all goes well."""
+        self.send(files)
+        for done in (self.stage(release, files, **more), self.switch(release)):
+            assert not done["failed"], done
+
+    def probe(self, **request: Any) -> dict[str, Any]:
+        self.host.write("/run/probe.py", (SITE / "probe.py").read_text("utf-8"))
+        done = self.host.run(
+            "python3 -I /run/probe.py", input=json.dumps([{"name": self.name, "whole": False, **request}])
+        )
+        (answer,) = json.loads(done.stdout)
+        found: dict[str, Any] = answer
+        return found
+
+    # ---- what is there
+
+    @property
+    def at(self) -> str:
+        return f"{HOME}/sites/{self.name}"
+
+    def get(self, url: str = "/", *options: str) -> str:
+        """What a visitor gets: status, a space, the body."""
+        flags = " ".join(options)
+        return self.host.run(
+            f"curl -s -o /run/body -w '%{{http_code}}' {flags} -H 'Host: {self.domain}' http://127.0.0.1:{self.port}{url}; "
+            "echo -n ' '; cat /run/body; rm -f /run/body", check=False,
+        ).stdout  # fmt: skip
+
+    def current(self) -> str:
+        return self.host.run(f"readlink {self.at}/current", check=False).stdout.strip()
+
+    def left(self) -> list[str]:
+        """What works that were cut short left behind."""
+        return self.host.run(f"find {HOME}/sites -name '.*' -o -name switching").stdout.split()
+
+
+CARGO = """
+import base64, json, os, sys
+for name, data in json.load(sys.stdin).items():
+    packed = name.endswith(".gz")
+    path = "/srv/trueup/blobs/%s/%s" % (name[:2], name[2:])
+    if os.path.exists(path):
+        continue
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(base64.b64decode(data))
+    os.chmod(path, 0o644)
+    mtime = int(name[8:16] if packed else name[0:8], 16)
+    os.utime(path, (mtime, mtime))
+"""
+
+
+def install(host: LabHost) -> None:
+    """op.py and what travels with it, as the package that a visit makes of them."""
+    if host.exists("/run/op/trueup_op/site/op_switch.py"):
+        return
+    host.run("mkdir -p /run/op/trueup_op/site; touch /run/op/trueup_op/__init__.py")
+    for path in (SITE / "op.py", *sorted(SITE.glob("op_*.py"))):
+        name = "__init__" if path.stem == "op" else path.stem
+        host.write(f"/run/op/trueup_op/site/{name}.py", path.read_text("utf-8"))
+
+
+def prepare(host: LabHost) -> None:
+    """nginx as Debian brings it, and the include that every host with a site has; a log folder, which the lab hides."""
+    host.run("mkdir -p /var/log/nginx /etc/nginx/conf.d; rm -f /etc/nginx/sites-enabled/default")
+    host.write("/etc/nginx/conf.d/trueup-sites.conf", INCLUDE)
+
+
+def clear(host: LabHost) -> None:
+    """No site, and no nginx."""
+    host.run(
+        "for p in $(pgrep -x nginx); do kill -9 $p; done; rm -rf /srv/trueup /etc/nginx/conf.d/*.conf /run/nginx.pid; "
+        "while pgrep -x nginx >/dev/null; do sleep 0.05; done", check=False,
+    )  # fmt: skip
+    prepare(host)
+
+
+def names(prefix: str, count: int) -> Iterator[str]:
+    return (f"{prefix}{number}" for number in range(count))
