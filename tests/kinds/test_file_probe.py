@@ -6,13 +6,13 @@ import hashlib
 import hmac
 import os
 import socket
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.kinds.file import probe
+from tests.races import swapped
 
 TEXT_LIMIT = 64 * 1024
 
@@ -135,18 +135,6 @@ def test_a_race_for_the_folder_reads_nothing_elsewhere(tmp_path: Path) -> None:
     (target / "f").write_text("root's secret")
     (way / "f").write_text("mine")
     spare.symlink_to(target)
-    done = threading.Event()
-
-    def swap() -> None:
-        while not done.is_set():
-            for one, other in (("way", "kept"), ("spare", "way"), ("way", "spare"), ("kept", "way")):
-                os.rename(tmp_path / one, tmp_path / other)
-
-    thread = threading.Thread(target=swap)
-    thread.start()
-    try:
+    with swapped(tmp_path):
         answers = [answer for _ in range(300) for answer in probe.probe([{"path": str(way / "f")}] * 20)]
-    finally:
-        done.set()
-        thread.join()
     assert "root's secret" not in str(answers) and "mine" in str(answers)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
 
 from reconciler.trip.host import keep, put
+from tests.races import swapped
 
 
 @pytest.fixture(autouse=True)
@@ -92,21 +92,9 @@ def test_a_race_for_the_folder_is_never_won(tmp_path):
     way.mkdir()
     spare = tmp_path / "spare"
     spare.symlink_to(target)
-    done = threading.Event()
-
-    def swap() -> None:
-        while not done.is_set():
-            for one, other in (("way", "kept"), ("spare", "way"), ("way", "spare"), ("kept", "way")):
-                os.rename(tmp_path / one, tmp_path / other)
-
-    thread = threading.Thread(target=swap)
-    thread.start()
-    try:
+    with swapped(tmp_path):
         for number in range(400):
             put.run({"path": str(way / f"f{number % 7}"), "content": str(number)})
-    finally:
-        done.set()
-        thread.join()
     assert not list(target.iterdir())
 
 

@@ -9,24 +9,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.trip.host import keep, put
-
-
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keep, "BACKUP", str(tmp_path / "backup"))
-    monkeypatch.setattr(keep, "SCRATCH", str(tmp_path / "scratch"))
-
-
-def ok(path: Path, **args: object) -> bool:
-    result = put.run({"path": str(path), **args})
-    assert not result["failed"], result["msg"]
-    return bool(result["changed"])
-
-
-def refused(path: Path, **args: object) -> str:
-    result = put.run({"path": str(path), **args})
-    assert result["failed"] and not result["changed"]
-    return str(result["msg"])
+from tests.trip.test_put import ok, refused
+from tests.trip.test_put import own_folders as own_folders
 
 
 def rights(path: Path) -> tuple[int, int, str]:

@@ -15,6 +15,7 @@ import pytest
 import lab
 from reconciler.core.model import Result, Visit
 from reconciler.trip import playbook
+from tests.trip.test_visits import ONE_FAILS
 
 pytestmark = pytest.mark.hosts
 
@@ -169,23 +170,10 @@ def test_batch_plain_and_the_exported_playbook_leave_the_same_host(make_fleet, r
 
 
 def test_plain_tells_failures_as_batch_does(make_fleet):
-    text = """\
-kind: File
-metadata: {name: /etc/checked.conf}
-spec: {hosts: all, content: "x\\n", validate: "grep -q y %s"}
----
-kind: File
-metadata: {name: /etc/after.conf}
-spec: {hosts: all, content: "x\\n", dependsOn: [File//etc/checked.conf]}
----
-kind: File
-metadata: {name: /etc/beside.conf}
-spec: {hosts: all, content: "x\\n"}
-"""
     with lab.up(1) as hosts:
         fleet = make_fleet(hosts, strategy="plain")
-        fleet.observe(text)
-        (report,) = fleet.act(text).values()
+        fleet.observe(ONE_FAILS)
+        (report,) = fleet.act(ONE_FAILS).values()
         found = {outcome.key.name: outcome.result for outcome in report.outcomes}
         assert found == {
             "/etc/checked.conf": Result.FAILED, "/etc/after.conf": Result.SKIPPED, "/etc/beside.conf": Result.OK,

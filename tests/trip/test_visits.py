@@ -35,6 +35,21 @@ metadata: {name: tidy}
 spec: {hosts: all, schedule: "5 4 * * *", user: ada, command: "true"}
 """
 
+ONE_FAILS = """\
+kind: File
+metadata: {name: /etc/checked.conf}
+spec: {hosts: all, content: "x\\n", validate: "grep -q y %s"}
+---
+kind: File
+metadata: {name: /etc/after.conf}
+spec: {hosts: all, content: "x\\n", dependsOn: [File//etc/checked.conf]}
+---
+kind: File
+metadata: {name: /etc/beside.conf}
+spec: {hosts: all, content: "x\\n"}
+"""
+"""Where the first fails, what depends on it is left out, and what is beside it is done."""
+
 
 def test_a_look_reads_and_writes_nothing(fleet):
     reports = fleet.observe(PEOPLE)
@@ -84,22 +99,9 @@ def test_a_host_that_moved_on_since_it_was_seen_is_left_alone(fleet):
 
 
 def test_a_failure_stops_what_depends_on_it_and_nothing_else(fleet):
-    text = """\
-kind: File
-metadata: {name: /etc/checked.conf}
-spec: {hosts: all, content: "x\\n", validate: "grep -q y %s"}
----
-kind: File
-metadata: {name: /etc/after.conf}
-spec: {hosts: all, content: "x\\n", dependsOn: [File//etc/checked.conf]}
----
-kind: File
-metadata: {name: /etc/beside.conf}
-spec: {hosts: all, content: "x\\n"}
-"""
-    fleet.observe(text)
+    fleet.observe(ONE_FAILS)
     for host in fleet.lab:
-        outcomes = {o.key.name: o for o in fleet.act(text, (host.name,))[host.name].outcomes}
+        outcomes = {o.key.name: o for o in fleet.act(ONE_FAILS, (host.name,))[host.name].outcomes}
         assert outcomes["/etc/checked.conf"].result is Result.FAILED
         assert "grep exited 1" in outcomes["/etc/checked.conf"].message
         assert outcomes["/etc/after.conf"].result is Result.SKIPPED
