@@ -6,6 +6,8 @@ from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
+from ._values import plainly
+
 _WORDS = {
     "accept": "GUARD",
     "after": "PLACE",
@@ -40,6 +42,9 @@ class Command(TyperCommand):
             if isinstance(param, TyperArgument):
                 setattr(param, "display_type", _nothing)  # noqa: B010 (the name says it already)
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        return plainly(super().get_params(ctx))
+
 
 def _nothing(ctx: Any) -> str:
     return ""
@@ -47,6 +52,9 @@ def _nothing(ctx: Any) -> str:
 
 class Group(TyperGroup):
     """The list of commands, each with its whole first sentence."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return plainly(super().get_params(ctx))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         rows = []
