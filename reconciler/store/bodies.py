@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
-import numpy
 
 from ..core import diff
 from ..core.kind import Kinds
 from ..core.model import Json, Meaning, canonical, digest
 from . import troubles
+from .arrays import numpy
 from .db import Db, number, words
 
 
@@ -77,9 +77,10 @@ class Eyes:
 
 def read(db: Db, digests: Iterable[int]) -> dict[int, Json]:
     """Bodies by digest; each is parsed once, and shared: nobody changes one. Those not in the file are left out."""
-    wanted = numpy.array(sorted(set(digests) - {0}), dtype="uint64")
-    if not len(wanted):
+    chosen = sorted(set(digests) - {0})
+    if not chosen:
         return {}
+    wanted = numpy.array(chosen, dtype="uint64")
     with troubles.told(db.path), db.cursor() as cursor:
         cursor.register("wanted", {"digest": wanted})
         rows = cursor.execute(

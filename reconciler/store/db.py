@@ -10,15 +10,17 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
-import numpy
-import numpy.typing
 
 from ..clock import EPOCH
 from ..core.problem import Problem, Refused
 from . import mend, troubles
+from .arrays import numpy
+
+if TYPE_CHECKING:
+    import numpy.typing
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -65,10 +67,13 @@ class Db:
         self._migrate()
 
     def _again(self) -> None:
-        """Open the file again if it had to be let go of and couldn't be opened since (its disk was full, or read-only)."""
+        """Open the file again if it had to be let go of and couldn't be opened since (its disk was full, or read-only).
+        One that is gone is waited for: its disk may not be mounted, and a new one would know nothing."""
         if self._lost:
             with self.lock:
                 if self._lost:
+                    if not self.path.exists():
+                        raise Refused(troubles.gone(self.path))
                     self._open()
 
     # ---- reading and writing

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy
-
 from ..core.model import Meaning
+from .arrays import numpy
 from .bodies import aim
 from .db import Db, number, text
 from .names import Names

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
-import numpy
 
 from ..core.model import Absent, Desired, Key, Present, Reading, Ref, Unknown, canonical
+from .arrays import numpy
 from .bodies import Bodies, Eyes, aim
 from .db import moments, words
 from .names import Names

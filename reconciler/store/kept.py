@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy
-
 from ..clock import moment
 from ..core.codec import decode, encode
 from ..core.model import Commit, Desired, Host, Manifest, Meaning, Policy, Ref, Source, Spread, canonical
 from ..core.problem import Problem
+from .arrays import numpy
 from .db import Db, number, words
 from .each import WANT, Each
 from .late import Late

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import duckdb
-import numpy
 
 from ..core.model import Desired, Ref
+from .arrays import numpy
 from .db import Db, words
 
 

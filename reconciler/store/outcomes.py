@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import duckdb
-import numpy
 
 from ..clock import moment
 from ..core.model import Outcome, Result
+from .arrays import numpy
 from .db import moments, number, words
 from .names import Names
 from .terms import SAID, Taken

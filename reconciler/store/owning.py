@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import duckdb
-import numpy
 
 from ..core.model import Key, Origin, Owned, Source, Untold
 from . import bodies as bodies_
+from .arrays import numpy
 from .bodies import Bodies
 from .db import Db, moments, number, text, words
 from .names import Names

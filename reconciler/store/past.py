@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
-import numpy
 
 from ..core.model import (
     Absent,
@@ -30,6 +29,7 @@ from ..core.model import (
 )
 from ..core.model.observed import NEVER_SEEN
 from . import bodies, people, troubles
+from .arrays import numpy
 from .db import Db
 from .late import Late
 from .names import Names
@@ -63,8 +63,8 @@ _COLUMNS = """
 # Per host, sums of hashes over its rows, worked out at each plan: where they are equal, so are the rows (64 bits, as
 # core.model.digest). The join of every row, and the memory that it takes, is only for the other hosts. What is
 # unmanaged was seen through nobody's eyes (0), so it makes no host another one.
-_UNEQUAL = f"""
-    CREATE TEMP TABLE unequal AS
+_SUMS = f"""
+    CREATE TEMP TABLE sums AS
     WITH w AS (
         SELECT host_id, sum(hash(xor(hash($salt, res_id, digest, removal), $salt))) AS kept,
             sum(hash(xor(hash($salt, res_id, aim), $salt))) AS seen
@@ -74,19 +74,23 @@ _UNEQUAL = f"""
             sum(hash(xor(hash($salt, res_id, digest, (list_position($removals, on_remove) - 1)::INTEGER), $salt))) AS kept
         FROM owned WHERE confirmed GROUP BY host_id
     ), s AS (
-        SELECT host_id, sum(hash(xor(hash($salt, res_id, seen_as), $salt))) AS seen
-        FROM observed WHERE status = {PRESENT} AND seen_as <> 0 GROUP BY host_id
+        SELECT host_id, count(*) AS present,
+            sum(hash(xor(hash($salt, res_id, seen_as), $salt))) FILTER (seen_as <> 0) AS seen
+        FROM observed WHERE status = {PRESENT} GROUP BY host_id
     )
-    SELECT coalesce(w.host_id, o.host_id) AS host_id
-    FROM w FULL JOIN o ON o.host_id = w.host_id LEFT JOIN s ON s.host_id = coalesce(w.host_id, o.host_id)
-    WHERE w.kept IS DISTINCT FROM o.kept OR w.seen IS DISTINCT FROM s.seen
+    SELECT coalesce(w.host_id, o.host_id, s.host_id) AS host_id, coalesce(s.present, 0) AS present,
+        (w.kept IS DISTINCT FROM o.kept OR w.seen IS DISTINCT FROM s.seen)
+            AND (w.host_id IS NOT NULL OR o.host_id IS NOT NULL) AS unequal
+    FROM w FULL JOIN o ON o.host_id = w.host_id FULL JOIN s ON s.host_id = coalesce(w.host_id, o.host_id)
 """
 
-_JOIN = """
-    FROM (SELECT * FROM {want} SEMI JOIN unequal USING (host_id)) w
-    FULL JOIN (SELECT host_id, res_id, digest, on_remove FROM owned SEMI JOIN unequal USING (host_id) WHERE confirmed) o
+_UNEQUAL = "SEMI JOIN (SELECT host_id FROM sums WHERE unequal) u USING (host_id)"
+
+_JOIN = f"""
+    FROM (SELECT * FROM {{want}} {_UNEQUAL}) w
+    FULL JOIN (SELECT host_id, res_id, digest, on_remove FROM owned {_UNEQUAL} WHERE confirmed) o
         ON o.host_id = w.host_id AND o.res_id = w.res_id
-    LEFT JOIN (SELECT host_id, res_id, status, seen_as FROM observed SEMI JOIN unequal USING (host_id)) s
+    LEFT JOIN (SELECT host_id, res_id, status, seen_as FROM observed {_UNEQUAL}) s
         ON s.host_id = coalesce(w.host_id, o.host_id) AND s.res_id = coalesce(w.res_id, o.res_id)
 """
 
@@ -138,23 +142,16 @@ def _found(db: Db, sheet: Sheet) -> tuple[list[tuple[Any, ...]], int]:
         # A list of no text can't be typed by itself; no row is then declared, and no row asks for it.
         removals = {"removals": list(sheet.removals) or [""]}
         # Another salt each time: nobody can look for other rows with the same sum.
-        sql = _UNEQUAL.format(want=sheet.want).replace("$salt", f"{secrets.randbits(63)}::UBIGINT")
-        cursor.execute(sql, removals)
-        join = f"{_PAIRS} {_JOIN.format(want=sheet.want)} {_DIFFERS}"
-        pairs = cursor.execute(join, removals).fetchnumpy()
-        cursor.register("pairs", {name: _plain(column) for name, column in pairs.items()})
-        cursor.execute(
-            f"CREATE TEMP TABLE found AS SELECT p.* REPLACE (nullif(spread, -1) AS spread) FROM pairs p SEMI JOIN {sheet.place} q USING (host_id)"
-        )
+        cursor.execute(_SUMS.format(want=sheet.want).replace("$salt", f"{secrets.randbits(63)}::UBIGINT"), removals)
+        many = cursor.execute(
+            "CREATE TEMP TABLE found AS SELECT p.* REPLACE (nullif(spread, -1) AS spread) "
+            f"FROM ({_PAIRS} {_JOIN.format(want=sheet.want)} {_DIFFERS}) p SEMI JOIN {sheet.place} q USING (host_id)",
+            removals,
+        ).fetchall()[0][0]
         unmanaged = _unmanaged(cursor, sheet)
-        rows = cursor.execute(f"SELECT {_COLUMNS} {_TEXTS}").fetchall() if len(pairs["host_id"]) else []
+        rows = cursor.execute(f"SELECT {_COLUMNS} {_TEXTS}").fetchall() if many else []
         cursor.execute("ROLLBACK")
     return rows, unmanaged
-
-
-def _plain(column: Any) -> Any:
-    """A column that has no NULLs, as an array that says so."""
-    return column.data if isinstance(column, numpy.ma.MaskedArray) else column
 
 
 def rows_for(db: Db, names: Names, sheets: Sheets, desired: Desired, keys: Sequence[Key]) -> tuple[Row, ...]:
@@ -240,7 +237,7 @@ def _unmanaged(cursor: duckdb.DuckDBPyConnection, sheet: Sheet) -> int:
         ).fetchall()
         return int(rows[0][0])
     sql = f"""
-        SELECT (SELECT count(*) FROM observed s SEMI JOIN {sheet.place} p ON p.host_id = s.host_id WHERE s.status = {PRESENT})
+        SELECT (SELECT coalesce(sum(present), 0) FROM sums SEMI JOIN {sheet.place} p USING (host_id))
             - (SELECT count(*) FROM {sheet.want})
             + (SELECT count(*) FROM found WHERE spread IS NOT NULL AND status <> {PRESENT})
             - (SELECT count(*) FROM found WHERE spread IS NULL AND status = {PRESENT})

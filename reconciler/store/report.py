@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy
-
 from ..clock import rfc3339
 from ..core.model import Json
 from ..core.problem import Problem, Refused
 from . import troubles
+from .arrays import numpy
 from .db import words
 from .view import VERDICTS, View
 

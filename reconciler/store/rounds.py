@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import duckdb
-import numpy
 
 from ..clock import moment
 from ..core.kind import Kinds
 from ..core.model import Change, Commit, Json, Plan, canonical
 from ..core.plan import masked, summary
 from ..core.problem import Problem
+from .arrays import numpy
 from .bodies import Bodies
 from .db import Db, number, words
 from .names import Names

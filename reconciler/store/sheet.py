@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy
-
 from ..core.model import Desired, Key, Meaning, Ref, Resource
 from . import troubles
+from .arrays import numpy
 from .bodies import aim
 from .db import SHEETS, Db, number, words
 from .each import Each

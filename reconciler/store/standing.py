@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy
-
 from ..core.model import Hold, Pause, Verdict
 from ..core.verdict import HostView, holds_until, verdict
 from ..core.visits import enforced
+from .arrays import numpy
 from .counting import Counted, Counting
 from .sheet import Sheet
 

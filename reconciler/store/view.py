@@ -10,13 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy
-
 from ..core import diff
 from ..core.kind import Kinds
 from ..core.model import Absent, Present, Verdict
 from ..core.verdict import verdict
 from . import bodies, troubles
+from .arrays import numpy
 from .counting import Counting
 from .db import SHEETS, Db, seconds
 from .past import observation
