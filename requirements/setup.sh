@@ -56,6 +56,8 @@ if [ "$level" = test ]; then
     want systemd-analyze systemd
     want man man-db
     want openssl openssl
+    want nginx nginx-light
+    [ -e /usr/lib/nginx/modules/ngx_http_brotli_static_module.so ] || missing="$missing libnginx-mod-http-brotli-static"
     want node nodejs
     want npm npm
     want chromium chromium
