@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 
 from ..core.kind import Kinds
 from ..core.model import Host, Json, Report, Trouble, Visit
 from ..ports import Opener
 from ..settings import Settings
-from . import run, ssh, start, troubles, wire
+from . import cargo, run, ssh, start, troubles, wire
 from .bundler import Bundler, CannotBundle, boot
+from .pack import Pack
 from .warm import Warm
 
 OnReport = Callable[[Report], None]
@@ -101,6 +103,9 @@ class _Run:
         self.started = time.time()
         self.begun: dict[str, float] = {}
         self.open: set[str] = set()
+        self.loads: dict[str, cargo.Load] = {}
+        """Of the hosts whose visit has cargo, by the same name."""
+        self.events: SimpleQueue[run.Event | None] = SimpleQueue()
         self.jumps: dict[str, Trouble] = {}
         """Jump host → what is wrong with it."""
 
@@ -112,10 +117,13 @@ class _Run:
             inventory = {} if password is None else self._inventory()
             self.open = set(inventory)
             said = ""
+            if self.loads:
+                ends.callback(self._depot().close)
             if inventory:
                 said = run.play(
                     self.at, self.settings, PLAY, inventory, self._event, warm=self.batch.warm, password=password or "",
                     enough=lambda: not self.open, behind=self.batch.behind, ends=ends,
+                    events=self.events,
                 )  # fmt: skip
             for alias in sorted(self.open):
                 self._end(alias, troubles.trouble("runner", self.orders[alias].visit.host, said.strip()[-300:]))
@@ -132,6 +140,19 @@ class _Run:
                 trouble = troubles.trouble("become-password", visit.host, str(error))
                 self.on_report(self._report(visit, trouble=trouble))
             return None
+
+    def _depot(self) -> cargo.Depot:
+        """Has the contents that the hosts lack."""
+        first = next(iter(self.loads.values())).host.name
+
+        def read(blob: str) -> bytes:
+            return self.batch.opener.open(first, {"blob": blob})
+
+        def words(alias: str, text: str) -> None:
+            self.events.put({"event": "cargo", "event_data": {"host": alias, "words": text}})
+
+        pack = Pack(self.at / "cargo.pack", self.settings.state_dir / "cache" / "packed", read)
+        return cargo.Depot(self.at, pack, self.loads, self.memory.add, words)
 
     # ---- making ready
 
@@ -165,13 +186,19 @@ class _Run:
         sizes = self.memory.add(b"%d %d %d\n" % (bundle.index, bundle.blob, len(order.payload)))
         payload = self.memory.add(order.payload)
         path = self.at / f"{alias}.order"
+        answer = self.at / f"{alias}.answer"
+        wanted = cargo.freight(visit)
+        if wanted:
+            self.loads[alias] = cargo.Load(host, wanted, answer, self.settings.look_limit + self._given(visit))
         path.write_text(
             json.dumps(
                 {
                     "command": start.command(host.bootstrap),
                     "parts": [head, sizes, (str(bundle.path), bundle.offset, bundle.index + bundle.blob), payload],
-                    "answer": str(self.at / f"{alias}.answer"),
+                    "answer": str(answer),
                     "limit": self.limit(visit),
+                    "cargo": str(self.at) if wanted else "",
+                    "alias": alias,
                 }
             ),
             encoding="utf-8",
@@ -189,9 +216,11 @@ class _Run:
         """Seconds that this visit may take: a change may install for long, who is only looked at answers soon."""
         if visit.changes or visit.own:  # with what is owned now a command may run that an earlier visit left due
             return self.settings.visit_limit
-        # Who has never shown a Python may have to be given one first.
-        given = start.LIMIT if visit.host.bootstrap and not self.batch.pythons.of(visit.host.name) else 0
-        return min(self.settings.look_limit + given, self.settings.visit_limit)
+        return min(self.settings.look_limit + self._given(visit), self.settings.visit_limit)
+
+    def _given(self, visit: Visit) -> float:
+        """Who has never shown a Python may have to be given one first: seconds for that."""
+        return start.LIMIT if visit.host.bootstrap and not self.batch.pythons.of(visit.host.name) else 0
 
     # ---- hearing
 
@@ -205,12 +234,18 @@ class _Run:
             case "runner_on_start":
                 self.begun[alias] = time.time()
                 self.on_words(visit.host.name, f"changes: {len(visit.changes)}" if visit.changes else "looking")
+            case "cargo":
+                self.on_words(visit.host.name, data["words"])
             case "runner_on_ok" | "runner_on_failed" | "runner_on_unreachable":
                 self._heard(alias, data.get("res") or {})
 
     def _heard(self, alias: str, res: Mapping[str, Json]) -> None:
         order, host = self.orders[alias], self.orders[alias].visit.host
-        connect, limit = self.settings.connect_timeout, self.limit(order.visit)
+        connect, limit = self.settings.connect_timeout, float(res.get("limit") or self.limit(order.visit))
+        load = self.loads.get(alias)
+        if load is not None and load.trouble is not None:
+            self._end(alias, load.trouble)
+            return
         path = self.at / f"{alias}.answer"
         try:
             if path.stat().st_size > wire.MOST_SAID:
@@ -247,7 +282,9 @@ class _Run:
 
     def _end(self, alias: str, trouble: Trouble | None = None, report: Report | None = None) -> None:
         self.open.discard(alias)
-        self.on_report(self._report(self.orders[alias].visit, trouble, report, self.begun.get(alias)))
+        load = self.loads.get(alias)
+        sent = load is None or load.done
+        self.on_report(self._report(self.orders[alias].visit, trouble, report, self.begun.get(alias), sent))
 
     def _report(
         self,
@@ -255,11 +292,13 @@ class _Run:
         trouble: Trouble | None = None,
         report: Report | None = None,
         started: float | None = None,
+        sent: bool = True,
     ) -> Report:
+        """`sent`: it may have begun on the host what is to be done there."""
         if report is None:
             report = Report(host=visit.host.name, trouble=trouble)
         told = report.trouble
-        if told is not None and troubles.BY_CODE[told.code].sent and not report.outcomes:
+        if sent and told is not None and troubles.BY_CODE[told.code].sent and not report.outcomes:
             report = replace(report, outcomes=wire.lost(visit, told.why))
         return replace(report, started=started or self.started, ended=time.time())
 

@@ -153,6 +153,11 @@ def boot() -> bytes:
     return (HERE / "host" / "boot.py").read_bytes()
 
 
+def receiver() -> bytes:
+    """The program that takes contents into a host's store."""
+    return (HERE / "host" / "receive.py").read_bytes()
+
+
 def _finder() -> Path:
     return HERE / "collection" / "finder.py"
 

@@ -123,9 +123,11 @@ def play(
     enough: Callable[[], bool] = lambda: False,
     behind: Behind | None = None,
     ends: ExitStack | None = None,
+    events: SimpleQueue[Event | None] | None = None,
 ) -> str:
     """Run `playbook` (its text) over `inventory` (host → variables) in the folder `at`; events as they come, in this
-    thread. `warm` has Ansible imported already; `extra` is the path of a file with more variables.
+    thread. `warm` has Ansible imported already; `extra` is the path of a file with more variables; who else has something
+    to tell `on_event` puts it into `events`.
 
     Once `enough` was heard (asked after each event) it comes back, and the run's own end is left to `behind`, and with it
     `ends`, which closes what the run stands on: the folder among others.
@@ -146,7 +148,7 @@ def play(
         if password:
             mine.callback(Pipe(at / "password", password.encode()).close)
             words += ["--become-password-file", str(at / "password")]
-        runner = _Runner()
+        runner = _Runner(events if events is not None else SimpleQueue())
         made = init_runner(
             private_data_dir=str(at),
             playbook="play.yml",
@@ -183,8 +185,8 @@ def play(
 class _Runner:
     """ansible_runner in a thread of its own: it takes a tenth of a second to find that its process has ended."""
 
-    def __init__(self) -> None:
-        self.events: SimpleQueue[Event | None] = SimpleQueue()
+    def __init__(self, events: SimpleQueue[Event | None]) -> None:
+        self.events = events
         """None is the end."""
         self.cancelled = threading.Event()
         """Asked once a second."""

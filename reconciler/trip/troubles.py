@@ -251,6 +251,12 @@ TABLE = (
         next_step="tried again at the next round",
     ),
     Row(
+        code="store",
+        why="its store of contents can't be used: {detail}",
+        who="whoever runs the host",
+        next_step="/srv/trueup and what is in it must be folders of root's, 0755, on a disk that can be written",
+    ),
+    Row(
         code="host-error",
         why="the visit failed there: {detail}",
         who="whoever runs the host",
@@ -282,6 +288,12 @@ TABLE = (
         why="what belongs into its visit can't be had: {detail}",
         who="the administrator of this controller",
         next_step="is fleetKeyFile the one that sealed it, and does its source still give it?",
+    ),
+    Row(
+        code="cargo",
+        why="contents for it can't be had here: {detail}",
+        who="the administrator of this controller",
+        next_step="trueup sync reads the commit again; look at the space and the rights of stateDir",
     ),
     Row(
         code="runner",

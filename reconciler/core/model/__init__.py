@@ -11,7 +11,7 @@ from .names import NOTHING, Commit, Json, Key, Ref, Source, State, canonical, di
 from .observed import Absent, Observation, Present, Unknown, observation, reading_json, same_observation
 from .past import Approval, Backoff, HostPast, Origin, Owned, Pause, Untold, WaveRun
 from .planned import Action, Change, FieldChange, GuardHit, Hold, Left, Plan, Reason, Row
-from .visit import Look, Op, Outcome, Reading, Report, Result, Trouble, Verdict, Visit
+from .visit import Freight, Look, Op, Outcome, Reading, Report, Result, Trouble, Verdict, Visit
 
 __all__ = [
     "DEFAULT_WAVES",
@@ -24,6 +24,7 @@ __all__ = [
     "Commit",
     "Desired",
     "FieldChange",
+    "Freight",
     "GuardHit",
     "Hold",
     "Host",

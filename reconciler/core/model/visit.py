@@ -14,6 +14,16 @@ from .planned import Change
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Freight:
+    """A content that an op needs in its host's store, /srv/trueup/blobs, before it runs."""
+
+    blob: str
+    """Git's id of it."""
+    packed: bool
+    """Its gzip form is wanted beside it, where that saves at least a tenth."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Op:
     """One call of one Ansible module. Values may hold `{"sealed": …}` and `{"blob": …}`: opened only inside a trip."""
 
@@ -24,6 +34,8 @@ class Op:
     """For people: `create account ada`."""
     limit: float = 300.0
     """Seconds it may take."""
+    cargo: tuple[Freight, ...] = ()
+    """What must be in the host's store by then; only what it lacks travels."""
 
 
 class Result(str, Enum):

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0 or later (see COPYING)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One visit to one host: send what is to be done over stdin, in one exec, and keep the answer for the controller.
+Contents that it needs go before it, in execs of their own.
 
 Its only argument is the path of this host's order, a JSON file without secrets:
-{"command", "parts": [[path, offset, length], …], "answer": path, "limit": seconds}. What is secret lies in the parts,
+{"command", "parts": [[path, offset, length], …], "answer": path, "limit": seconds, "cargo": folder or empty, "alias"}. What is secret lies in the parts,
 which are read at the last moment and never become arguments, variables or results.
 """
 
@@ -15,6 +16,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import threading
 from typing import Any
 
@@ -33,33 +35,64 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         with open(self._task.args["order"], encoding="utf-8") as file:
             order = json.load(file)
-        data = bytearray()
-        for path, offset, length in order["parts"]:
-            with open(path, "rb") as part:
-                part.seek(offset)
-                data += part.read(length)
         _limit_memory()
-        watch = Watch(order["limit"])
+        self._said = ""
+        if order["cargo"]:
+            stopped = self._cargo(order)
+            if stopped is not None:
+                return stopped
+        told: dict[str, Any] = self._exec(order, order["parts"], order["limit"])
+        return told
+
+    def _cargo(self, order: dict[str, Any]) -> dict[str, Any] | None:
+        """Send what the controller says, exec by exec (trip/cargo.py); the result when the visit ends with it."""
+        at = os.open(order["cargo"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with contextlib.ExitStack() as ends:
+            ends.callback(os.close, at)
+            talk = ends.enter_context(socket.socket(socket.AF_UNIX))
+            talk.connect(f"/proc/self/fd/{at}/cargo")  # a socket's own path is short (unix(7))
+            lines = ends.enter_context(talk.makefile("rwb"))
+            lines.write(order["alias"].encode() + b"\n")
+            while True:
+                lines.flush()
+                step = json.loads(lines.readline() or b'{"stop": true}')
+                if "parts" not in step:
+                    return None if step.get("go") else {"failed": True, "changed": False, "msg": ""}
+                told = self._exec(order, step["parts"], step["limit"])
+                if told["rc"] != 0:
+                    return told
+                lines.write(b"answered\n")
+
+    def _exec(self, order: dict[str, Any], parts: list[Any], limit: float) -> dict[str, Any]:
+        """One exec, with the parts on its stdin; what the host says goes into the answer file."""
+        data = b"".join([_read(*part) for part in parts])
+        watch = Watch(limit)
         try:
-            done = self._low_level_execute_command(order["command"], in_data=bytes(data), sudoable=True)
+            done = self._low_level_execute_command(order["command"], in_data=data, sudoable=True)
         except AnsibleConnectionFailure as error:
-            return self._told(order, watch, unreachable=True, msg=str(error))
+            return self._told(watch, unreachable=True, rc=255, msg=str(error))
         except MemoryError:
-            return self._told(order, watch, failed=True, msg="the answer was too big")
+            return self._told(watch, failed=True, rc=255, msg="the answer was too big")
         except AnsibleError as error:
-            return self._told(order, watch, failed=True, msg=str(error))
+            return self._told(watch, failed=True, rc=255, msg=str(error))
         finally:
             watch.stop()
         # The one place where the host's words are kept: a file that only the controller reads.
         with open(order["answer"], "w", encoding="ascii") as file:
             file.write(done["stdout"].encode("ascii", "replace").decode("ascii"))
-        return self._told(order, watch, failed=done["rc"] != 0, rc=done["rc"], msg=done["stderr"][-4000:])
+        return self._told(watch, failed=done["rc"] != 0, rc=done["rc"], msg=done["stderr"][-4000:])
 
-    def _told(self, order: dict[str, Any], watch: Watch, **result: Any) -> dict[str, Any]:
-        result["msg"] = result.get("msg", "")[-4000:]
-        result["changed"] = False
-        result["hung"] = watch.rang
+    def _told(self, watch: Watch, **result: Any) -> dict[str, Any]:
+        """What the controller hears: all that was said on stderr, in whichever exec."""
+        self._said = result["msg"] = (self._said + result.get("msg", ""))[-4000:]
+        result.update(changed=False, hung=watch.rang, limit=watch.seconds)
         return result
+
+
+def _read(path: str, offset: int, length: int) -> bytes:
+    with open(path, "rb", buffering=0) as part:
+        part.seek(offset)
+        return part.read(length)
 
 
 class Watch:
@@ -68,6 +101,7 @@ class Watch:
 
     def __init__(self, seconds: float) -> None:
         self.rang = False
+        self.seconds = seconds
         self._timer = threading.Timer(seconds, self._ring)
         self._timer.daemon = True
         self._timer.start()

@@ -1,0 +1,282 @@
+"""Contents that ops need on their host travel ahead of the visit, into the host's store: only what it lacks.
+
+The worker of a host (collection/…/action/visit.py) has the connection, this process has the contents. They talk over a
+socket in the run's folder: the worker says which host it is for; then line by line, in JSON, it is told what to send
+in one exec ({"parts", "limit"}), puts the answer into the host's answer file, and says so; the end is {"go": true} or
+{"stop": true}. The first exec asks what the host lacks, each other one sends at most MOST bytes of it: a
+worker holds no more in memory, and what was sent when a connection breaks need not be sent again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from ..core.model import Freight, Host, Json, Trouble, Visit
+from ..core.problem import Refused
+from . import troubles, wire
+from .bundler import receiver
+from .pack import Item, Pack, Part
+
+MOST = 16 * 1024 * 1024
+"""Bytes of one exec, and what a worker holds in memory."""
+SLOWEST = 64 * 1024
+"""Bytes a second: a connection that brings less is taken for one that hangs."""
+MOST_ANSWER = 4 * 1024 * 1024
+AHEAD = 64
+"""Contents that are made while earlier ones are sent."""
+
+OnWords = Callable[[str, str], None]
+Adds = Callable[[bytes], Part]
+
+
+def freight(visit: Visit) -> tuple[Freight, ...]:
+    """All that the visit's ops want in the host's store, each id once, sorted."""
+    wanted: dict[str, bool] = {}
+    for change in visit.changes:
+        for op in visit.ops.get(change.key, ()):
+            for one in op.cargo:
+                wanted[one.blob] = wanted.get(one.blob, False) or one.packed
+    return tuple(Freight(blob=blob, packed=wanted[blob]) for blob in sorted(wanted))
+
+
+@dataclass
+class Load:
+    """What one host is to be sent, and how far that is."""
+
+    host: Host
+    freight: tuple[Freight, ...]
+    answer: Path
+    """Where its worker puts what the host says."""
+    limit: float
+    """Seconds for a question."""
+    done: bool = False
+    trouble: Trouble | None = None
+    """Why its visit stops before anything of it is done."""
+    mark: str = field(default_factory=lambda: "TRUEUP-" + secrets.token_hex(8))
+
+
+class Stop(Exception):
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.why)
+        self.trouble = trouble
+
+
+class Depot:
+    """Serves the workers of one run, each in a thread of its own; `on_words` is called in those."""
+
+    def __init__(self, folder: Path, pack: Pack, loads: Mapping[str, Load], add: Adds, on_words: OnWords) -> None:
+        self._pack, self._add, self._on_words = pack, add, on_words
+        self.loads = loads
+        program = receiver()
+        self._head = add(b"%d\n" % len(program) + program)
+        self._adding = threading.Lock()
+        self._listening = socket.socket(socket.AF_UNIX)
+        with short(folder) as path:
+            self._listening.bind(f"{path}/cargo")
+        self._listening.listen(128)
+        self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._accepts = threading.Thread(target=self._accept, name="cargo", daemon=True)
+        self._accepts.start()
+
+    def close(self) -> None:
+        """End all talks: what is being sent then fails."""
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._accepts.join()
+        self._listening.close()
+        for talking in list(self._open):
+            with suppress(OSError):
+                talking.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._pack.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                worker, _ = self._listening.accept()
+            except OSError:
+                return
+            self._open.add(worker)
+            thread = threading.Thread(target=self._serve, args=(worker,), name="cargo", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, worker: socket.socket) -> None:
+        with worker, worker.makefile("rwb") as file, suppress(OSError, ValueError):
+            lines = cast(BinaryIO, file)
+            alias = lines.readline(64).decode().strip()
+            load = self.loads[alias]
+            try:
+                self._talk(alias, load, lambda step: _exchange(lines, step))
+            except Stop as stop:
+                load.trouble = stop.trouble
+            except (Refused, CancelledError) as refused:
+                why = (
+                    "; ".join(p.message for p in refused.problems) if isinstance(refused, Refused) else "the run ended"
+                )
+                load.trouble = troubles.trouble("cargo", load.host, why)
+            except wire.BadAnswer as error:
+                load.trouble = troubles.trouble("bad-answer", load.host, str(error))
+            except BrokenPipeError:
+                return  # the worker has given up, and says why itself
+            except OSError as error:
+                load.trouble = troubles.trouble("cargo", load.host, f"{error.filename or 'here'}: {error.strerror}")
+            load.done = load.trouble is None
+            lines.write(b'{"go": true}\n' if load.done else b'{"stop": true}\n')
+            lines.flush()
+        self._open.discard(worker)
+
+    def _talk(self, alias: str, load: Load, exchange: Callable[[dict[str, Json]], None]) -> None:
+        """Ask, and send what is lacking. Raises Stop, Refused, BadAnswer, OSError."""
+
+        def asked(do: str, count: int, parts: list[Part], limit: float) -> Mapping[str, Json]:
+            head = json.dumps({"mark": load.mark, "do": do, "count": count}).encode() + b"\n"
+            exchange({"parts": [self._head, self._added(head), *parts], "limit": limit})
+            answer = _answer(load)
+            self._stop(load, answer)
+            return answer
+
+        entries = b"".join(bytes.fromhex(one.blob) + bytes([one.packed]) for one in load.freight)
+        answer = asked("ask", len(load.freight), [self._added(entries)], load.limit)
+        lacking = _lacking(answer, load.freight)
+        sent = files = 0
+        for count, items in self._chunks(lacking, _begun(answer, load.freight)):
+            size = sum(item.part[2] for item in items)
+            asked("put", len(items), _joined(items), load.limit + size / SLOWEST)
+            sent, files = sent + size, files + count
+            self._on_words(alias, f"sent {files} of {len(lacking)} contents, {_megabytes(sent)}")
+
+    def _added(self, data: bytes) -> Part:
+        with self._adding:
+            return self._add(data)
+
+    def _chunks(
+        self, lacking: list[tuple[Freight, int]], begun: Mapping[tuple[str, int], int]
+    ) -> Iterator[tuple[int, list[Item]]]:
+        """What goes in one exec each, and how many contents are dealt with by it."""
+        chunk: list[Item] = []
+        size = count = 0
+        for items in self._forms(lacking, begun):
+            for item in items:
+                if chunk and size + item.part[2] > MOST:
+                    yield count, chunk
+                    chunk, size, count = [], 0, 0
+                chunk.append(item)
+                size += item.part[2]
+            count += 1
+        if chunk:
+            yield count, chunk
+
+    def _forms(
+        self, lacking: list[tuple[Freight, int]], begun: Mapping[tuple[str, int], int]
+    ) -> Iterator[tuple[Item, ...]]:
+        """For each content the items to send: its packed form alone where there is one worth it."""
+        making: deque[tuple[Freight, int, Future[tuple[Item, ...]]]] = deque()
+        coming = iter(lacking)
+        while True:
+            for one, bits in islice(coming, AHEAD - len(making)):
+                making.append((one, bits, self._pack.items(one.blob, int(one.packed))))
+            if not making:
+                return
+            one, bits, made = making.popleft()
+            items = made.result()
+            if not items and bits & 1:
+                items = self._pack.items(one.blob, 0).result()
+            here = begun.get((one.blob, items[0].form), 0) if items else 0
+            yield tuple(item for item in items if item.end > here or item is items[-1])
+
+    def _stop(self, load: Load, answer: Mapping[str, Json]) -> None:
+        """Raise Stop where the host says that something is wrong."""
+        told = answer.get("trouble")
+        if not isinstance(told, dict):
+            return
+        code, why = str(told.get("code")), str(told.get("why", ""))
+        if code == "altered":
+            if why in {one.blob for one in load.freight}:
+                self._pack.distrust(why)
+            code, why = "store", f"{why} is not what was sent"
+        raise Stop(troubles.trouble(code if code in ("disk-full", "busy") else "store", load.host, why))
+
+
+def _exchange(lines: BinaryIO, step: Mapping[str, Json]) -> None:
+    """Have the worker make one exec, and wait until it has. Raises BrokenPipeError when it gave up."""
+    lines.write(json.dumps(step).encode() + b"\n")
+    lines.flush()
+    if not lines.readline(64):
+        raise BrokenPipeError
+
+
+def _answer(load: Load) -> Mapping[str, Json]:
+    """What the host said. Raises BadAnswer."""
+    try:
+        if load.answer.stat().st_size > MOST_ANSWER:
+            raise wire.BadAnswer("it is too big")
+        return wire.unframe(load.answer.read_text(encoding="ascii", errors="replace"), load.mark)
+    except FileNotFoundError:
+        raise wire.BadAnswer("there is none") from None
+    finally:
+        load.answer.unlink(missing_ok=True)
+
+
+def _lacking(answer: Mapping[str, Json], wanted: Sequence[Freight]) -> list[tuple[Freight, int]]:
+    """What the host lacks, with 1 for the content and 2 for its packed form. Raises BadAnswer."""
+    try:
+        bits = bytes.fromhex(answer["lacks"])
+    except (KeyError, TypeError, ValueError):
+        raise wire.BadAnswer("it doesn't say what is lacking") from None
+    if len(bits) != len(wanted) or any(told > (3 if one.packed else 1) for told, one in zip(bits, wanted, strict=True)):
+        raise wire.BadAnswer("it speaks of what wasn't asked for")
+    return [(one, told) for one, told in zip(wanted, bits, strict=True) if told]
+
+
+def _begun(answer: Mapping[str, Json], wanted: Sequence[Freight]) -> dict[tuple[str, int], int]:
+    """(id, form) → bytes of it that are on the host already. Raises BadAnswer."""
+    found = {}
+    try:
+        for index, form, size in answer.get("begun") or ():
+            if not 0 <= index < len(wanted) or form not in (0, 1) or not isinstance(size, int):
+                raise ValueError
+            found[wanted[index].blob, form] = size
+    except (TypeError, ValueError):
+        raise wire.BadAnswer("it doesn't say what has begun") from None
+    return found
+
+
+def _joined(items: Sequence[Item]) -> list[Part]:
+    """The items' parts, those that lie one after the other as one."""
+    parts: list[Part] = []
+    for item in items:
+        path, offset, length = item.part
+        if parts and parts[-1][0] == path and parts[-1][1] + parts[-1][2] == offset:
+            parts[-1] = (path, parts[-1][1], parts[-1][2] + length)
+        else:
+            parts.append(item.part)
+    return parts
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size < 1e7 else f"{size / 1e6:.0f} MB"
+
+
+@contextmanager
+def short(folder: Path) -> Iterator[str]:
+    """A path of `folder` that is short enough for a socket in it (unix(7)), however long its own is."""
+    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{at}"
+    finally:
+        os.close(at)
