@@ -6,7 +6,8 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ SITE = Path(__file__).resolve().parents[4] / "reconciler/systems/sites/kinds/sit
 HOME = "/srv/trueup"
 MARK = "/.well-known/trueup/release"
 INCLUDE = "include /srv/trueup/sites/*/current/site.conf;\n"
-RUN = "import sys; sys.path.insert(0, '/run/op'); import json; from trueup_op import site; "
+RUN = "import sys; sys.path.insert(0, '/run/op'); import json, os; from trueup_op import site"
 
 
 def blob_id(data: bytes) -> str:
@@ -70,15 +71,19 @@ class Place:
 
     # ---- ops
 
-    def op(self, **args: Any) -> dict[str, Any]:
-        install(self.host)
-        done = self.host.run(
-            f'python3 -I -c "{RUN}print(json.dumps(site.run(json.load(sys.stdin))))"',
-            input=json.dumps({"name": self.name, **args}), timeout=300,
-        )  # fmt: skip
+    def op(self, first: str = "", under: str = "", **args: Any) -> dict[str, Any]:
+        """What the op answers; `first` is Python that runs before it, `under` the command that the Python runs under."""
+        done = self.tried(first, under, **args)
+        assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         assert set(found) == {"changed", "failed", "msg"}
         return found
+
+    def tried(self, first: str = "", under: str = "", **args: Any) -> subprocess.CompletedProcess[str]:
+        install(self.host)
+        self.host.write("/run/op/run.py", f"{RUN}\n{first}\nprint(json.dumps(site.run(json.load(sys.stdin))))\n")
+        given = json.dumps({"name": self.name, **args})
+        return self.host.run(f"{under} python3 -I /run/op/run.py", input=given, timeout=300, check=False)
 
     def stage(self, release: str, files: Mapping[str, str], **more: Any) -> dict[str, Any]:
         return self.op(
@@ -159,7 +164,7 @@ def install(host: LabHost) -> None:
 
 def prepare(host: LabHost) -> None:
     """nginx as Debian brings it, and the include that every host with a site has; a log folder, which the lab hides."""
-    host.run("mkdir -p /var/log/nginx /etc/nginx/conf.d; rm -f /etc/nginx/sites-enabled/default")
+    host.run("mkdir -p /etc/nginx/conf.d")
     host.write("/etc/nginx/conf.d/trueup-sites.conf", INCLUDE)
 
 
@@ -170,7 +175,3 @@ def clear(host: LabHost) -> None:
         "while pgrep -x nginx >/dev/null; do sleep 0.05; done", check=False,
     )  # fmt: skip
     prepare(host)
-
-
-def names(prefix: str, count: int) -> Iterator[str]:
-    return (f"{prefix}{number}" for number in range(count))

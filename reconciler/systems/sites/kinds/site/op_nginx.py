@@ -118,10 +118,11 @@ class Nginx:
             ):
                 return False
             if self.master() != master:
-                raise Failure("nginx ended while it reloaded. %s" % log.since())
-            said = log.since()
-            if "still could not bind" in said or time.monotonic() > end:
-                raise Failure("nginx did not take the new configuration: %s" % (said or "no new worker came up"))
+                raise Failure("nginx ended while it reloaded: %s" % "; ".join(log.since())[-600:])
+            errors = log.since()
+            if any("bind() to" not in line for line in errors) or time.monotonic() > end:
+                told = "; ".join(errors)[-600:] or "no new worker came up in %g s" % RELOAD_LIMIT
+                raise Failure("nginx did not take the new configuration: " + told)
             time.sleep(0.02)
 
     def start(self) -> None:
@@ -142,7 +143,7 @@ class Nginx:
                 break
             time.sleep(0.02)
         _, why = self.test_in_place()
-        told = [part for part in (said.strip()[-600:], log.since(), why) if part]
+        told = [part for part in (said.strip()[-600:], *log.since(), why) if part]
         raise Failure("nginx does not start: %s" % ("; ".join(dict.fromkeys(told)) or "it says nothing"))
 
     def holder(self, port: int) -> str:
@@ -173,25 +174,28 @@ class Log:
         except OSError:
             return -1
 
-    def since(self) -> str:
-        """The last error of it, if any."""
+    def since(self) -> list[str]:
+        """What nginx could not do, each once. (A port that is taken is tried five times in 2.5 s.)"""
         now = self._size()
         if now < 0:
-            return ""
+            return []
         try:
             with open(self.path, "rb") as file:
                 file.seek(max(self.size if 0 <= self.size <= now else 0, now - 65536))
                 lines = file.read(65536).decode("utf-8", "replace").splitlines()
         except OSError:
-            return ""
-        return "; ".join(dict.fromkeys(line.partition("] ")[2] for line in lines if "[emerg]" in line))[-600:]
+            return []
+        found = [re.sub(r"^.*?\[emerg\] (\d+#\d+: )?", "", line) for line in lines if "[emerg]" in line]
+        return list(dict.fromkeys(found))
 
 
 def words(said: str) -> str:
-    """What nginx has against a configuration, with file and line; its warnings when it takes it."""
-    lines = [line for line in said.splitlines() if "[emerg]" in line or "[crit]" in line or "[error]" in line]
-    lines = lines or [line for line in said.splitlines() if "[warn]" in line]
-    return "; ".join(re.sub(r"^nginx: ", "", line) for line in lines)[-1200:] or said.strip()[-600:]
+    """What nginx has against a configuration, with file and line, or its warnings when it takes it."""
+    for level in (r"\[(emerg|alert|crit|error)\]", r"\[warn\]"):
+        lines = [line for line in said.splitlines() if re.search(level, line)]
+        if lines:
+            return "; ".join(re.sub(r"^nginx: (\[\w+\] )?", "", line) for line in lines)[-1200:]
+    return "" if "test is successful" in said else said.strip()[-600:]
 
 
 def run(argv: list[str], limit: float, before: Any = None) -> tuple[int, str]:

@@ -39,7 +39,7 @@ def switch(site: int, blobs: Blobs, args: dict[str, Any]) -> tuple[bool, str]:
         if holder:
             raise Failure("port %d is taken by %s, so nginx can't serve on it: nothing was switched" % (port, holder))
     old = unproved or now or NOTHING
-    told = try_out(site, nginx, release)
+    told, warned = try_out(site, nginx, release)
     point(site, SWITCHING, old)
     point(site, CURRENT, release)
     os.fsync(site)
@@ -47,7 +47,7 @@ def switch(site: int, blobs: Blobs, args: dict[str, Any]) -> tuple[bool, str]:
         nginx.go_on()
         why = ask.wrong(args["expect"])
         if why:
-            raise Failure(why)
+            raise Failure(why + (" (nginx warns: %s)" % warned if warned else ""))
     except Failure as failure:
         raise Failure(go_back(site, nginx, release, old, str(failure))) from None
     proved(site, old, release)
@@ -55,9 +55,9 @@ def switch(site: int, blobs: Blobs, args: dict[str, Any]) -> tuple[bool, str]:
     return True, told
 
 
-def try_out(site: int, nginx: Nginx, release: str) -> str:
-    """nginx tests all of its configuration with the release (none: without the site) in place. What is worth telling;
-    Failure with nginx's words when it is broken."""
+def try_out(site: int, nginx: Nginx, release: str) -> tuple[str, str]:
+    """nginx tests all of its configuration with the release (none: without the site) in place. What is worth telling,
+    and nginx's warnings; Failure with nginx's words when it is broken."""
     told = ""
     try:
         well, said = nginx.test(disk.where(site, "").rstrip("/"), release)
@@ -71,7 +71,7 @@ def try_out(site: int, nginx: Nginx, release: str) -> str:
             point(site, CURRENT, before)
     if not well:
         raise Failure("nginx refuses the configuration, so nothing was switched: %s" % said)
-    return told
+    return told, said
 
 
 def go_back(site: int, nginx: Nginx, release: str, old: str, why: str) -> str:
@@ -173,7 +173,7 @@ def remove(sites: int, name: str, blobs: Blobs) -> tuple[bool, str]:
         except Failure:
             nginx = None  # nobody serves it
         if nginx is not None:
-            told = try_out(site, nginx, "")
+            told, _ = try_out(site, nginx, "")
         point(site, CURRENT, "")
         os.fsync(site)
         if nginx is not None and nginx.master():
