@@ -137,6 +137,14 @@ class Settings:
     secret_commands_every: float = 300.0
     """Seconds between two runs of a `command` of `secrets`. Five minutes, as what they ask (a password server) would not
     like to be asked at every look; what one said last holds when it fails."""
+    content_from: tuple[str, ...] = ()
+    """Where content from outside the repository may come from beside public addresses over https: URL prefixes
+    (`https://git.example.org/web/`, `s3://sites`) and folders of this machine (`/srv/builds`), a list in the file. What it
+    names may be private or plain http, and is shown the logins that this machine has. Empty, because who may push must not
+    thereby read this machine's files and network, or use its logins."""
+    content_limit: int = 1024
+    """Megabytes that one source of content may have, as it comes and unpacked. 1024 takes a large site; its files go
+    to every host, and stay in `stateDir`."""
     log_format: LogFormat = "human"
     """`human` lines, or one `json` object a line for a collector."""
 
@@ -202,7 +210,7 @@ def described() -> Iterator[tuple[str, str, str, str]]:
 # ---------------------------------------------------------------- reading
 
 _BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_POSITIVE = {"history_days", "forks", "connect_timeout", "visit_limit", "look_limit", "poll_every"}
+_POSITIVE = {"history_days", "forks", "connect_timeout", "visit_limit", "look_limit", "poll_every", "content_limit"}
 
 
 def load(
@@ -298,6 +306,8 @@ def _typed(name: str, raw: Json) -> object:
             if raw not in choices:
                 raise ValueError(f"must be {' or '.join(choices)}")
             return raw
+        case "tuple[str, ...]":
+            return _places(raw)
         case "Mapping[str, Json]":
             return _secrets(raw) if name == "secrets" else _paths(raw)
         case _:
@@ -328,6 +338,17 @@ def _number(name: str, raw: Json, whole: bool) -> int | float:
     if not 0 <= number < 1e9 or (name in _POSITIVE and number == 0):
         raise ValueError("must be more than 0" if name in _POSITIVE else "must not be negative")
     return number
+
+
+def _places(raw: Json) -> tuple[str, ...]:
+    """URL prefixes and absolute folders; a variable has them with spaces between."""
+    given = raw.split() if isinstance(raw, str) else raw
+    if not isinstance(given, list) or not all(isinstance(place, str) and place for place in given):
+        raise ValueError("must be a list of URL prefixes and folders")
+    for place in given:
+        if "://" not in str(place) and not str(place).startswith("/"):
+            raise ValueError(f"{place} must be a URL's beginning (https://…) or an absolute folder")
+    return tuple(str(place) for place in given)
 
 
 def _paths(raw: Json) -> Mapping[str, Json]:

@@ -15,10 +15,10 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pygit2
@@ -27,6 +27,7 @@ from pygit2.enums import CredentialType, Feature, FetchPrune
 from ..core.problem import Problem, Refused
 from .troubles import CODES, FOREIGN, named, problem, redacted
 
+_T = TypeVar("_T")
 _SCP = re.compile(r"^(?:(?P<user>[^@/:\s]+)@)?(?P<host>\[[^]]+\]|[^/:\s]+):(?P<path>(?!//)\S+)$")
 _CONNECT_LIMIT = 15.0
 _ANSWER_LIMIT = 60.0
@@ -50,6 +51,10 @@ class Credentials:
     passphrase: str = field(default="", repr=False)
     limit: float = 120.0
     """Seconds that one fetch may take: a poll that hangs must not hold up the fleet's drift."""
+    most: int = 0
+    """Bytes that one fetch may receive; 0: any number."""
+    redirects: bool = True
+    """Whether the first answer may send the fetch to another server (a repository that moved), as Git has it."""
 
     @classmethod
     def of(cls, settings: Any) -> Credentials:
@@ -97,9 +102,26 @@ class Mirror:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             pygit2.init_repository(str(self.path), bare=True)
 
-    def fetch(self) -> None:
-        """Bring all branches and tags up to date; branches that are gone there go here. Raises Refused."""
-        what = f"fetch of {self.shown}"
+    def fetch(self, refs: Sequence[str] = ("refs/heads/*",), *, depth: int = 0) -> None:
+        """Bring these refs up to date (all branches, and the tags on them); what is gone there goes here. `depth`: so many
+        commits of each, where the transport can; 0 is all of them. Raises Refused."""
+        specs = [f"+{ref}:{ref}" for ref in refs]
+        # libgit2's own transport, that of file://, knows no depth.
+        depth = 0 if urlsplit(self.url).scheme == "file" else depth
+        self._ask(
+            f"fetch of {self.shown}",
+            lambda remote, callbacks: remote.fetch(specs, callbacks=callbacks, prune=FetchPrune.PRUNE, depth=depth),
+        )
+        self._tidy()
+
+    def refs(self) -> Mapping[str, str]:
+        """What the remote has now, without fetching it: ref → id of what it points at, a tag's commit where it tells.
+        Raises Refused."""
+        heads = self._ask(f"refs of {self.shown}", lambda remote, callbacks: remote.list_heads(callbacks=callbacks))
+        found = {str(head.name): str(head.oid) for head in heads if head.name}
+        return {ref: found.get(ref + "^{}", id) for ref, id in found.items() if not ref.endswith("^{}")}
+
+    def _ask(self, what: str, ask: Callable[[pygit2.Remote, _Callbacks], _T]) -> _T:
         with named(what, path=str(self.path)):
             self.make()
             self._drop_stale_locks()
@@ -108,14 +130,13 @@ class Mirror:
             pygit2.settings.server_timeout = int(_ANSWER_LIMIT * 1000)
         if ssh_host(self.url):
             self._lay_known_hosts()
-        callbacks = _Callbacks(self._credentials, what)
+        callbacks = _Callbacks(
+            self._credentials, what, (urlsplit(self.url).hostname or "") if "://" in self.url else ""
+        )
         try:
-            git.remotes.create_anonymous(self.url).fetch(
-                ["+refs/heads/*:refs/heads/*"], callbacks=callbacks, prune=FetchPrune.PRUNE
-            )
+            return ask(git.remotes.create_anonymous(self.url), callbacks)
         except FOREIGN as error:
             raise Refused(self._told(error, callbacks, what)) from error
-        self._tidy()
 
     def _told(self, error: BaseException, callbacks: _Callbacks, what: str) -> Problem:
         if callbacks.wrong is not None:
@@ -196,8 +217,11 @@ class Mirror:
 class _Callbacks(pygit2.RemoteCallbacks):
     """What libgit2 asks while it fetches: a login (once), whether the server is the right one, whether to go on."""
 
-    def __init__(self, credentials: Credentials, what: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, credentials: Credentials, what: str, host: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__()
+        self._host = host
         self._given = credentials
         self._what = what
         self._clock = clock
@@ -210,6 +234,10 @@ class _Callbacks(pygit2.RemoteCallbacks):
     def certificate_check(self, certificate: None, valid: bool, host: bytes | str) -> bool:
         # Without this, pygit2 lets any SSH host key pass. libgit2 has compared it with known_hosts by now.
         self.refused_key = self.refused_key or not valid
+        if not self._given.redirects and self._host and _text(host).lower() != self._host:
+            # libgit2 follows the first redirect whatever it is told (1.9.7); before it asks there, it comes by here.
+            self._say("repo-moved", f"{self._what}: the server leads on to {_text(host)}")
+            return False
         return valid
 
     def credentials(self, url: str, username_from_url: str | None, allowed_types: CredentialType) -> Any:
@@ -227,7 +255,9 @@ class _Callbacks(pygit2.RemoteCallbacks):
         tried = "the key or token was refused" if self._asked else "it wants a login, and none is configured"
         raise self._say("repo-login", f"{self._what}: {tried}")
 
-    def transfer_progress(self, stats: object) -> None:
+    def transfer_progress(self, stats: Any) -> None:
+        if 0 < self._given.most < stats.received_bytes:
+            raise self._say("repo-too-big", f"{self._what}: more than {self._given.most:,} bytes")
         self._go_on()
 
     def sideband_progress(self, string: str) -> None:
@@ -253,6 +283,10 @@ class _Callbacks(pygit2.RemoteCallbacks):
     def _say(self, code: str, message: str) -> pygit2.GitError:
         self.wrong = Problem(code=code, message=message, hint=CODES[code].cure)
         return pygit2.GitError(message)
+
+
+def _text(host: bytes | str) -> str:
+    return host.decode("ascii", "replace") if isinstance(host, bytes) else host
 
 
 def _check_transport(url: str) -> None:

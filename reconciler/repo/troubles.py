@@ -68,6 +68,16 @@ CODES: Mapping[str, Code] = {
         meaning="The remote repository could not be reached, or did not answer within the limit.",
         cure="The next poll tries again; the fleet stays on the commit that is held. trueup doctor looks at the way.",
     ),
+    "repo-too-big": Code(
+        severity="error",
+        meaning="The remote repository sends more than may be fetched from there. Nothing of it was taken.",
+        cure="Name a smaller repository, or raise contentLimit in /etc/trueup/server.yaml.",
+    ),
+    "repo-moved": Code(
+        severity="error",
+        meaning="The Git server leads on to another server, which was not named. Nothing was fetched.",
+        cure="Name the repository by the URL where it is now.",
+    ),
     "repo-insecure": Code(
         severity="error",
         meaning="This transport is not encrypted: who sits on the way could hand root commands to the whole fleet.",

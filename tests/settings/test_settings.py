@@ -94,3 +94,15 @@ def test_the_password_is_shown_nowhere() -> None:
 
 def test_names_of_keys_and_variables() -> None:
     assert (key_of("observe_every"), variable_of("observe_every")) == ("observeEvery", "TRUEUP_OBSERVE_EVERY")
+
+
+def test_places_of_content_are_a_list_in_the_file_and_words_in_the_variable(tmp_path: Path) -> None:
+    config = tmp_path / "server.yaml"
+    config.write_text("contentFrom: [https://git.example.org/web/, /srv/builds]\n")
+    assert load({}, config).content_from == ("https://git.example.org/web/", "/srv/builds")
+    assert load({"TRUEUP_CONTENT_FROM": "s3://sites /srv"}, config).content_from == ("s3://sites", "/srv")
+    for wrong in ("contentFrom: srv/builds", "contentFrom: [git.example.org]", "contentFrom: [3]", "contentFrom: {a: b}"):
+        config.write_text(wrong + "\n")
+        with pytest.raises(Refused) as refused:
+            load({}, config)
+        assert "contentFrom" in refused.value.problems[0].message

@@ -1,0 +1,174 @@
+"""How each sort of source is asked: what it is now, as blobs in our content, or that it is what it was."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO
+
+from ....core.model import Json
+from ....core.problem import Refused
+from ....repo import Content, Credentials, Elsewhere
+from ....repo.troubles import redacted
+from .archive import unpack
+from .download import download, until
+from .names import Limits, Names
+from .packed import PIECE
+from .spec import ArchiveSource, BucketSource, GitSource, Source
+from .troubles import on_disk, refused
+from .trust import Trust
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ground:
+    """What asking stands on."""
+
+    content: Content
+    trust: Trust
+    limits: Limits
+    credentials: Credentials
+    room: Path
+
+    def tick(self, where: str) -> Callable[[], None]:
+        """Raises Refused once time or space is up. The state of the fleet lies on the same disk: it must not fill."""
+        in_time = until(self.limits.seconds, where)
+
+        def tick() -> None:
+            in_time()
+            free = os.statvfs(self.room)
+            if free.f_bavail * free.f_frsize < self.limits.spare:
+                raise refused(
+                    "source-full", f"{redacted(where)}: less than {self.limits.spare:,} bytes are free in {self.room}"
+                )
+
+        return tick
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a source is now."""
+
+    files: Mapping[str, str]
+    digest: str
+    left_out: tuple[str, ...] = ()
+    note: Mapping[str, Json] = field(default_factory=dict)
+    """What the next time wants to know of this one."""
+
+
+def ask(source: Source, ground: Ground, before: Mapping[str, Json], tree: str) -> Answer | None:
+    """What the source is now; None when it is what `before` (the note of last time) and `tree` say. Raises Refused."""
+    ground.tick(source.place)()
+    match source:
+        case GitSource():
+            return _git(source, ground, before)
+        case ArchiveSource():
+            return None if before else _archive(source, ground)
+        case BucketSource():
+            raise refused("source-extra", f"{redacted(source.bucket)}: buckets can't be read")
+
+
+# ---------------------------------------------------------------- Git
+
+
+def _git(source: GitSource, ground: Ground, before: Mapping[str, Json]) -> Answer | None:
+    ground.trust.judge(source.git, schemes=("https",))
+    trusted = ground.trust.named(source.git)
+    url = "file://" + source.git if source.git.startswith("/") else source.git
+    if not url.startswith("file:"):
+        ground.trust.addresses(source.git)
+    mine = ground.credentials
+    if not trusted:
+        # Whoever may push could name any server: only those that the administrator named are shown a login.
+        mine = replace(mine, token_file=None, ssh_key=None, passphrase="")
+    limits = ground.limits
+    mine = replace(mine, limit=limits.seconds, most=limits.size, redirects=False)
+    elsewhere = Elsewhere(url, ground.room / "mirrors", mine)
+    try:
+        commit = elsewhere.commit(source.ref)
+    except Refused as wrong:
+        if not trusted and wrong.problems[0].code == "repo-login":
+            message = f"{redacted(source.git)}: it wants a login, which only what contentFrom names is shown"
+            raise refused("source-not-allowed", message) from None
+        raise
+    digest = f"git:{commit}"
+    if before.get("digest") == digest:
+        return None
+    files, left_out = elsewhere.take(commit, source.folder, ground.content, files=limits.files, size=limits.size)
+    where = f"{redacted(source.git)} at {commit[:7]}"
+    names = Names(where, limits)
+    for path in files:
+        names.member(path)
+    if not files:
+        raise refused("source-folder", f"{where}: there are no files in {source.folder or 'it'}")
+    return Answer(files=files, digest=digest, left_out=left_out)
+
+
+def unlock(room: Path) -> None:
+    """Take away what a killed fetch left in the mirrors: locks, half a pack. Only for who keeps all others out."""
+    for pattern in ("*.git/*.lock", "*.git/refs/**/*.lock", "*.git/objects/pack/*_git2_*"):
+        for left in (room / "mirrors").glob(pattern):
+            left.unlink(missing_ok=True)
+
+
+def drop_mirrors(room: Path, places: Iterable[str], most: int) -> None:
+    """Delete the mirrors of other places than these, and those that have grown beyond `most` bytes: they are fetched
+    anew, as shallow as at first."""
+    urls = ["file://" + place if place.startswith("/") else place for place in places]
+    kept = {hashlib.sha256(url.encode()).hexdigest()[:16] + ".git" for url in urls}
+    for mirror in (room / "mirrors").glob("*.git"):
+        size = sum(place.stat().st_size for place in mirror.rglob("*") if place.is_file())
+        if mirror.name not in kept or size > most:
+            shutil.rmtree(mirror, ignore_errors=True)
+
+
+# ---------------------------------------------------------------- archives
+
+
+def _archive(source: ArchiveSource, ground: Ground) -> Answer:
+    where = redacted(source.archive)
+    tick = ground.tick(source.archive)
+    with on_disk(f"{where} onto this disk"), tempfile.TemporaryFile(dir=ground.room) as file:
+        if source.archive.startswith("/") or source.archive.startswith("file:"):
+            sum_ = _copied(source.archive.removeprefix("file://"), file, ground, tick)
+        else:
+            sum_ = download(source.archive, file, ground.trust, ground.limits.size, tick)
+        if sum_ != source.sha256:
+            raise refused("source-changed", f"{where}: its sha256 is {sum_}, and the manifest has {source.sha256}")
+        file.seek(0)
+        files = unpack(file, where, source.folder, ground.limits, ground.content.write_from, tick)
+    return Answer(files=files, digest=f"sha256:{sum_}")
+
+
+def _copied(path: str, into: IO[bytes], ground: Ground, tick: Callable[[], None]) -> str:
+    """A file of this machine, copied so that what is hashed is what is unpacked; its sha256."""
+    ground.trust.judge(path, schemes=())
+    real = os.path.realpath(path)
+    if not ground.trust.named(real):
+        raise refused("source-not-allowed", f"{path} leads to {real}, and contentFrom doesn't name it")
+    try:
+        source = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise refused("source-unreachable", f"{path}: {error.strerror}") from None
+    with os.fdopen(source, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise refused("source-unreachable", f"{path} is no plain file")
+        sum_ = hashlib.sha256()
+        size = 0
+        while piece := file.read(PIECE):
+            tick()
+            size += len(piece)
+            if size > ground.limits.size:
+                raise refused("source-too-big", f"{path}: more than {ground.limits.size:,} bytes")
+            sum_.update(piece)
+            into.write(piece)
+    into.flush()
+    return sum_.hexdigest()
+
+
+__all__ = ["Answer", "Ground", "ask", "drop_mirrors", "unlock"]

@@ -1,0 +1,93 @@
+"""What goes wrong with sources outside the fleet's repository, and the cure of each."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from ....core.kind import Code
+from ....core.problem import Problem, Refused
+
+ADMINISTRATOR = "an administrator of the machine that runs trueup"
+
+CODES: Mapping[str, Code] = {
+    "source-spec": Code(
+        severity="error",
+        meaning="`from` doesn't say a source outside the repository as it must be said.",
+        cure="{git: URL, ref, folder}, {archive: URL, sha256, folder} or {bucket: URL, folder}.",
+    ),
+    "source-not-allowed": Code(
+        severity="error",
+        meaning="The controller doesn't read from there for whoever may push: the place is on the controller itself, on a "
+        "private network, not encrypted, or would be shown a login.",
+        cure="An administrator names its prefix under contentFrom in /etc/trueup/server.yaml.",
+    ),
+    "source-unknown": Code(
+        severity="error",
+        meaning="The source was never fetched, so that nobody knows its files.",
+        cure="The daemon fetches it; trueup sync doesn't wait for it.",
+    ),
+    "source-unreachable": Code(
+        severity="error",
+        meaning="The source could not be reached or didn't answer as it should. What was fetched last still holds.",
+        cure="It is tried again. From the controller, curl shows what the server says.",
+    ),
+    "source-changed": Code(
+        severity="error",
+        meaning="The archive isn't the one whose sha256 the manifest has. Nothing of it was unpacked.",
+        cure="Compare with what its maker publishes; only if the new one is meant, write its sha256.",
+    ),
+    "source-unpack": Code(
+        severity="error",
+        meaning="The archive can't be read: it is damaged, encrypted, or of a format that trueup doesn't unpack.",
+        cure="Make it a tar, tar.gz, tar.xz or zip (stored or deflated, without a password).",
+    ),
+    "source-member": Code(
+        severity="error",
+        meaning="The source has something with no place in a site: a name that leads out of the folder or that isn't "
+        "UTF-8, a link, a device, a name that comes twice. Nothing of it was taken.",
+        cure="Make the archive anew from plain files: tar --dereference --hard-dereference -C FOLDER -czf FILE .",
+    ),
+    "source-too-big": Code(
+        severity="error",
+        meaning="The source has more bytes, files or folders within folders than one may have, or is packed so tightly "
+        "that it is likely meant to fill a disk. Nothing of it was taken.",
+        cure="Make it smaller, or raise contentLimit in /etc/trueup/server.yaml.",
+    ),
+    "source-folder": Code(
+        severity="error",
+        meaning="The source has no files in the folder that the manifest names.",
+        cure="Name a folder that is in it, or leave `folder` out.",
+    ),
+    "source-extra": Code(
+        severity="error",
+        meaning="Reading such a URL takes a package that isn't installed.",
+        cure="pip install 'trueup[s3]', into the environment that trueup runs in.",
+    ),
+    "source-full": Code(
+        severity="error",
+        meaning="The disk that holds what is fetched is full or can't be written. What was fetched last still holds.",
+        cure="Free space where trueup keeps its state (df).",
+    ),
+}
+
+
+def refused(code: str, message: str, hint: str = "") -> Refused:
+    who = ADMINISTRATOR if code in ("source-not-allowed", "source-extra", "source-full") else ""
+    return Refused(Problem(code=code, message=message, hint=hint or CODES[code].cure, who=who))
+
+
+@contextmanager
+def on_disk(what: str) -> Iterator[None]:
+    """Turn what a write to our own disk raises into Refused."""
+    try:
+        yield
+    except OSError as error:
+        told = error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG):
+            raise refused("source-full", f"{what}: {told}") from error
+        raise refused("source-unreachable", f"{what}: {told}") from error
+
+
+__all__ = ["ADMINISTRATOR", "CODES", "on_disk", "refused"]

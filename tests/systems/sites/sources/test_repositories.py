@@ -1,0 +1,294 @@
+"""Other Git repositories: what a ref is there, what is taken of it, and who is shown a login."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.server
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pygit2
+import pytest
+
+from reconciler.repo import Credentials
+from reconciler.repo.remote import Mirror
+from reconciler.systems.sites.sources import Limits, Sources, Trust
+
+from .conftest import PAGES, Web, contents, refusal, tarred
+
+Make = Callable[..., Sources]
+
+
+class Git:
+    """A repository with one branch, main."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self("init", "-q", "-b", "main")
+
+    def __call__(self, *args: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", self.folder, *args], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def commit(self, **files: str) -> str:
+        for name, text in files.items():
+            place = self.folder / name.replace("__", "/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+        self("add", "-A")
+        self("commit", "-q", "--allow-empty", "-m", "x")
+        return self("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> Git:
+    return Git(tmp_path / "docs")
+
+
+def serve(web: Web, git: Git, login: str = "") -> str:
+    """Git's own http-backend below /docs.git; its URL."""
+    wanted = "Basic " + base64.b64encode(login.encode()).decode()
+
+    def page(handler: http.server.BaseHTTPRequestHandler) -> None:
+        if login and handler.headers.get("Authorization") != wanted:
+            handler.send_response(401)
+            handler.send_header("WWW-Authenticate", 'Basic realm="git"')
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+            return
+        path, _, query = handler.path.partition("?")
+        body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        done = subprocess.run(
+            ["git", "http-backend"], input=body, capture_output=True, check=False,
+            env={
+                **os.environ, "GIT_PROJECT_ROOT": str(git.folder / ".git"), "GIT_HTTP_EXPORT_ALL": "1",
+                "PATH_INFO": path.removeprefix("/docs.git"), "QUERY_STRING": query, "REQUEST_METHOD": handler.command,
+                "CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": handler.headers.get("Content-Type") or "",
+                "GIT_PROTOCOL": handler.headers.get("Git-Protocol") or "",
+            },
+        )  # fmt: skip
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        handler.send_response(200)
+        for line in head.decode().splitlines():
+            name, _, value = line.partition(": ")
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    for path in ("/docs.git/info/refs", "/docs.git/git-upload-pack"):
+        web.pages[path] = page
+    return f"{web.url}/docs.git"
+
+
+# ---------------------------------------------------------------- refs
+
+
+def test_a_branch_is_followed_and_its_folder_is_a_tree_of_ours(git: Git, make_sources: Make) -> None:
+    first = git.commit(**{name.replace("/", "__"): data.decode() for name, data in PAGES.items()}, README="no")
+    sources = make_sources(str(git.folder))
+    whole = {"git": f"file://{git.folder}"}
+    found = sources.resolve(whole)
+    assert contents(sources, found.files) == {**PAGES, "README": b"no"} and found.digest == f"git:{first}"
+    part = sources.resolve({"git": str(git.folder), "folder": "about"})
+    assert contents(sources, part.files) == {"index.html": b"about\n"}
+    second = git.commit(about__index_html="", about__more="more\n")
+    assert sources.known(whole) == found, "nothing moves until it is asked"
+    assert sources.refresh([whole]) == ()
+    assert sources.known(whole).digest == f"git:{second}"  # type: ignore[union-attr]
+    assert [one.digest for one in sources.before(whole)] == [f"git:{first}"]
+
+
+def test_a_tree_of_git_and_of_an_archive_are_one(git: Git, make_sources: Make, tmp_path: Path) -> None:
+    git.commit(**{name.replace("/", "__"): data.decode() for name, data in PAGES.items()})
+    (git.folder / "css/site.css").chmod(0o755)
+    git.commit()
+    sources = make_sources(str(git.folder), str(tmp_path))
+    (tmp_path / "site.tgz").write_bytes(data := tarred(PAGES))
+    packed = sources.resolve({"archive": f"{tmp_path}/site.tgz", "sha256": hashlib.sha256(data).hexdigest()})
+    assert packed.tree == sources.resolve({"git": str(git.folder)}).tree
+
+
+def test_tags_whole_refs_and_commits_of_any_branch(git: Git, make_sources: Make) -> None:
+    first = git.commit(a="1")
+    git("tag", "-a", "v1", "-m", "one")
+    git("tag", "light")
+    second = git.commit(a="2")
+    git("branch", "side")
+    third = git.commit(a="3")
+    git("tag", "side2", second)
+    git("update-ref", "refs/pull/7/head", second)
+    git("checkout", "-q", "--detach")
+    orphan = git.commit(a="4")
+    git("tag", "apart")
+    git("checkout", "-q", "main")
+    sources = make_sources(str(git.folder))
+    for ref, commit in {
+        "main": third, "v1": first, "light": first, "side": second, "refs/pull/7/head": second, "refs/tags/v1": first,
+        "apart": orphan, first: first, second: second, orphan: orphan,
+    }.items():  # fmt: skip
+        assert sources.resolve({"git": str(git.folder), "ref": ref}).digest == f"git:{commit}", ref
+    git("branch", "v1", second)
+    assert sources.resolve({"git": str(git.folder), "ref": "v1"}).digest == f"git:{second}", "a branch comes first"
+    for ref in ("nothing", "0" * 40, third[:7]):
+        told = refusal(lambda ref=ref: sources.resolve({"git": str(git.folder), "ref": ref}))  # type: ignore[misc]
+        assert told.code == "repo-rev" and ref in told.message
+
+
+def test_over_http_only_the_last_commit_comes_and_nothing_when_nothing_moved(
+    git: Git, web: Web, make_sources: Make, tmp_path: Path
+) -> None:
+    for number in range(5):
+        git.commit(a=str(number), **{f"f{number}": os.urandom(2000).hex()})
+    first = git.commit(a="last")
+    sources = make_sources(web.url)
+    told = {"git": serve(web, git)}
+    assert sources.resolve(told).digest == f"git:{first}"
+    mirror = next((tmp_path / "state/outside/mirrors").glob("*.git"))
+    assert (mirror / "shallow").read_text().split() == [first]
+    web.asked.clear()
+    assert sources.refresh([told, dict(told)]) == ()
+    assert len(web.asked) == 1, "one look at the refs, for a source that is named twice"
+    second = git.commit(a="newer")
+    git("commit", "-q", "--amend", "-m", "pushed with force")
+    second = git("rev-parse", "HEAD")
+    assert sources.refresh([told]) == () and sources.known(told).digest == f"git:{second}"  # type: ignore[union-attr]
+    assert sources.resolve({**told, "ref": first}).digest == f"git:{first}"
+
+
+def test_links_and_submodules_are_left_out_and_told(git: Git, make_sources: Make) -> None:
+    git.commit(a="1")
+    (git.folder / "link").symlink_to("/etc/shadow")
+    git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub/module")
+    git("add", "link")
+    git("commit", "-q", "-m", "odd")
+    found = make_sources(str(git.folder)).resolve({"git": str(git.folder)})
+    assert list(found.files) == ["a"] and found.left_out == ("link", "sub/module")
+
+
+def test_a_folder_that_is_missing_a_file_or_empty_is_said(git: Git, make_sources: Make) -> None:
+    git.commit(a="1", b__c="2")
+    sources = make_sources(str(git.folder))
+    for folder in ("nothing", "a", "b/c/d"):
+        told = refusal(lambda folder=folder: sources.resolve({"git": str(git.folder), "folder": folder}))  # type: ignore[misc]
+        assert told.code == "repo-rev" and folder in told.message
+    git("rm", "-q", "-r", ".")
+    git.commit()
+    assert refusal(lambda: sources.resolve({"git": str(git.folder)})).code == "source-folder"
+
+
+def test_names_that_no_site_can_have_are_refused_in_git_too(git: Git, make_sources: Make) -> None:
+    git.commit(a="1")
+    (git.folder / "back\\slash").write_text("x")
+    git.commit()
+    told = refusal(lambda: make_sources(str(git.folder)).resolve({"git": str(git.folder)}))
+    assert told.code == "source-member" and "backslash" in told.message
+
+
+# ---------------------------------------------------------------- too much
+
+
+def test_a_tree_that_names_itself_a_million_times_is_not_walked(git: Git, make_sources: Make) -> None:
+    """The Git bomb: ten trees, each naming the next ten times over, stand for ten thousand million files."""
+    blob = subprocess.run(
+        ["git", "-C", git.folder, "hash-object", "-w", "--stdin"], input=b"x", capture_output=True, check=True
+    )
+    entry = f"100644 blob {blob.stdout.decode().strip()}"
+    for _ in range(10):
+        lines = "".join(f"{entry}\tf{number}\n" for number in range(10))
+        made = subprocess.run(
+            ["git", "-C", git.folder, "mktree"], input=lines.encode(), capture_output=True, check=True
+        )
+        entry = f"040000 tree {made.stdout.decode().strip()}"
+    commit = git("commit-tree", entry.split()[-1], "-m", "bomb")
+    git("update-ref", "refs/heads/main", commit)
+    told = refusal(lambda: make_sources(str(git.folder)).resolve({"git": str(git.folder)}))
+    assert told.code == "repo-too-big" and "100,000 entries" in told.message
+
+
+def test_a_file_that_unpacks_to_too_much_is_not_read(git: Git, make_sources: Make) -> None:
+    git.commit(a="\0" * 3_000_000)
+    told = refusal(lambda: make_sources(str(git.folder), size=2_000_000).resolve({"git": str(git.folder)}))
+    assert told.code == "repo-too-big" and "2,000,000 bytes" in told.message
+
+
+def test_a_repository_that_sends_too_much_is_cut_off(git: Git, web: Web, make_sources: Make) -> None:
+    git.commit(a=os.urandom(1_000_000).hex())
+    told = refusal(lambda: make_sources(web.url, size=100_000).resolve({"git": serve(web, git)}))
+    assert told.code == "repo-too-big"
+
+
+# ---------------------------------------------------------------- trust
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("/srv/fleet.git", "on the controller itself"), ("file:///srv/fleet.git", "on the controller itself"),
+        ("http://git.example.org/a.git", "not encrypted"), ("git://git.example.org/a.git", "not encrypted"),
+        ("ssh://git@git.example.org/a.git", "own login"), ("git@git.example.org:a.git", "own login"),
+        ("https://127.0.0.1/a.git", "not a public address"), ("https://localhost:1/a.git", "not a public address"),
+        ("https://[::1]/a.git", "not a public address"), ("https://169.254.169.254/a.git", "not a public address"),
+        ("https://[::ffff:10.0.0.1]/a.git", "not a public address"), ("https://2130706433/a.git", "not a public address"),
+    ],
+)  # fmt: skip
+def test_what_the_settings_do_not_name_is_asked_as_a_stranger_would(url: str, why: str, make_sources: Make) -> None:
+    told = refusal(lambda: make_sources("https://elsewhere.example/").resolve({"git": url}))
+    assert told.code == "source-not-allowed" and why in told.message and "contentFrom" in told.message + told.hint
+
+
+def test_only_servers_that_the_settings_name_are_shown_the_token(
+    git: Git, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git.commit(a="1")
+    token = tmp_path / "token"
+    token.write_text("s3cret\n")
+    url = serve(web, git, "git:s3cret")
+    mine = Credentials(token_file=token)
+
+    def sources(*prefixes: str) -> Sources:
+        return Sources(tmp_path / "state", Trust(prefixes), Limits(spare=0), mine)
+
+    assert sources(web.url).resolve({"git": url}).digest.startswith("git:")
+    # As if it were a stranger's at a public address: only the look at the place is taken away.
+    monkeypatch.setattr(Trust, "judge", lambda *_, **__: None)
+    monkeypatch.setattr(Trust, "addresses", lambda *_: [])
+    web.headers.clear()
+    told = refusal(lambda: sources(web.url + "/other").resolve({"git": url}))
+    assert told.code == "source-not-allowed" and "login" in told.message
+    assert web.headers and not any("Authorization" in headers for headers in web.headers)
+
+
+def test_a_server_that_leads_to_another_is_not_followed_there(
+    git: Git, tls_web: Web, make_sources: Make, tmp_path: Path
+) -> None:
+    first = git.commit(a="1")
+    pygit2.settings.set_ssl_cert_locations(str(tmp_path / "web.crt"), None)
+    sources = make_sources("https://localhost", tls_web.url)
+    assert sources.resolve({"git": serve(tls_web, git)}).digest == f"git:{first}"
+    other = tls_web.url.replace("localhost", "127.0.0.1")
+    tls_web.leads("/moved.git/info/refs", f"{other}/docs.git/info/refs?service=git-upload-pack", 301)
+    tls_web.asked.clear()
+    told = refusal(lambda: sources.resolve({"git": f"{tls_web.url}/moved.git"}))
+    assert told.code == "repo-moved" and "127.0.0.1" in told.message
+    assert len(tls_web.asked) == 1, "the other server was asked nothing"
+    plain = other.replace("https", "http")
+    tls_web.leads("/plain.git/info/refs", f"{plain}/docs.git/info/refs?service=git-upload-pack", 301)
+    refusal(lambda: sources.resolve({"git": f"{tls_web.url}/plain.git"}))
+    assert len(tls_web.asked) == 2
+
+
+def test_the_fleets_own_mirror_goes_on_following_renames(git: Git, web: Web, tmp_path: Path) -> None:
+    first = git.commit(a="1")
+    serve(web, git)
+    web.leads("/moved.git/info/refs", f"{web.url}/docs.git/info/refs?service=git-upload-pack", 301)
+    mirror = Mirror(f"{web.url}/moved.git", tmp_path / "cache", Credentials())
+    mirror.fetch()
+    assert mirror.refs()["refs/heads/main"] == first
