@@ -56,6 +56,8 @@ class World:
         self.sealer = sealer
         self.tell: Tell = tell or Silent()
         self.now = now
+        self.looks_again = False
+        """Set by a daemon: it looks at hosts by itself when their time comes, where a command ends."""
         self.turn = threading.RLock()
         """Held by whoever visits hosts: one round at a time, however many ask."""
         self.stopping = False

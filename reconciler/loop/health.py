@@ -153,14 +153,16 @@ class Health:
 
 
 def state_part(settings: Settings) -> Part:
-    """Whether the folder of the state takes a write now: full and read-only file systems show only then."""
-    try:
-        with tempfile.TemporaryFile(dir=settings.state_dir) as probe:
-            probe.write(b"\0" * 4096)
-            probe.flush()
-            os.fsync(probe.fileno())
-    except OSError as error:
-        return Part(check="state", ok=False, says=f"{settings.state_dir} can't be written: {error.strerror}")
+    """Whether the folders of the state and of its database take a write now: full and read-only file systems show only
+    then."""
+    for folder in dict.fromkeys((settings.state_dir, settings.database.parent)):
+        try:
+            with tempfile.TemporaryFile(dir=folder) as probe:
+                probe.write(b"\0" * 4096)
+                probe.flush()
+                os.fsync(probe.fileno())
+        except OSError as error:
+            return Part(check="state", ok=False, says=f"{folder} can't be written: {error.strerror}")
     return Part(check="state", ok=True, says="can be written")
 
 

@@ -22,6 +22,7 @@ from ..acts.standing import Standing, nothing_valid, standing
 from ..core.model import HostPast
 from ..core.problem import Problem, Refused
 from ..door import names, wire
+from ..door.asks import ASKS
 from ..door.looking import text
 from ..manifests import selector
 from ..repo import GitRepo
@@ -43,6 +44,8 @@ UNSETTLED = (1.0, 5.0, 30.0, 60.0, 300.0)
 """Seconds until the next round while rounds end with work left over (what was stale, what a re-read found otherwise)."""
 AGAIN = 1.0
 """Seconds within which a second signal is the same one: Ctrl-C reaches a whole group, and who starts us passes it on too."""
+WAKING = ("forget", "reborn", "resume")
+"""Acts after which there is something to do at once."""
 AT_LEAST = 1.0
 """Seconds between two rounds that only the clock asks for."""
 
@@ -64,6 +67,7 @@ class Server:
         self._begun = self._ended = 0
         """Rounds that began, and how many had begun when the last one ended."""
         self._tidy = Tidy(world)
+        world.looks_again = True
         self._poller: Poller | None = None
         self._fetch_trouble = ""
         self.health = Health(
@@ -172,6 +176,17 @@ class Server:
         stands = self._stands.json() if self._stands else None
         return {"format": 1, "running": self.daemon.running, "standing": stands, "fetchTrouble": self._fetch_trouble}
 
+    def waking(self, name: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+        """The act `name`, and then a round at once: after it hosts are due that were not when the daemon went to sleep."""
+
+        def act(args: Mapping[str, Any]) -> Mapping[str, Any]:
+            answer = ASKS[name](self.world, args)
+            if answer.get("done", True):
+                self.daemon.wakes.wake(name)
+            return answer
+
+        return act
+
     def stop(self) -> None:
         self.world.stopping = True
         self.daemon.stop()
@@ -270,9 +285,8 @@ def _rooms(server: Server, ends: ExitStack, page: bool) -> list[str]:
     from .. import door
 
     settings = server.world.settings
-    opened = door.serve(
-        server.world, asks={"sync": server.sync, "standing": server.standing}, streams={"wait": server.wait}
-    )
+    asks = {"sync": server.sync, "standing": server.standing, **{name: server.waking(name) for name in WAKING}}
+    opened = door.serve(server.world, asks=asks, streams={"wait": server.wait})
     ends.callback(opened.close)
     lines = [f"socket  {settings.socket}"]
     if page:

@@ -81,7 +81,7 @@ def forgotten(answer: Mapping[str, Json]) -> str:
         lines.append(f"Nothing was done. Next: trueup forget {host} --yes")
     lines += [f"✗ {clean(str(why))}" for why in answer["failed"]]
     if answer["declared"]:
-        lines.append(f"! {host} is still in Git, and is made anew at the next look: remove its Host there, and push")
+        lines.append(f"! {host} is still in Git, and is made anew once looked at: remove its Host there, and push")
     return "\n".join(lines) + "\n"
 
 

@@ -62,6 +62,8 @@ def _notes(answer: Answer, manner: Manner) -> Iterator[str]:
     if answer.get("stale"):
         text = f"! trueup has not looked since {clock(answer['newestLook'], answer['now'])}"
         yield f"{manner.paint(text, '31')}       trueup serve, or trueup observe"
+    elif answer["total"] and answer["nextLook"] is None:
+        yield "No daemon runs, so nobody looks by itself: trueup observe looks now, trueup serve goes on looking."
     if answer.get("hold"):
         yield manner.paint(f"{manner.symbol('Paused')} {hold.sentence(answer['hold'])}", "31")
         yield f"  next: {hold.NEXT}"

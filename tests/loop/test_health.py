@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +68,17 @@ def test_the_format_escapes_and_counts() -> None:
     assert found["c_seconds_bucket"] == {(("le", "0.5"),): 1, (("le", "1"),): 2, (("le", "+Inf"),): 3}
     assert found["c_seconds_sum"] == {(): 4.25} and found["c_seconds_count"] == {(): 3}
     assert found["d"] == {(): math.inf}
+
+
+def test_a_database_elsewhere_must_take_a_write_too(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    for folder in (tmp_path / "state", elsewhere):
+        folder.mkdir()
+    settings = Settings(state_dir=tmp_path / "state", database=elsewhere / "trueup.duckdb")
+    assert state_part(settings).ok
+    elsewhere.rmdir()
+    told = state_part(settings)
+    assert not told.ok and told.says == f"{elsewhere} can't be written: No such file or directory"
 
 
 def test_the_pulse_counts_what_the_daemon_did() -> None:
@@ -143,6 +153,8 @@ def test_a_state_that_takes_no_write_is_not_ready(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path / "gone", run_dir=tmp_path)
     part = state_part(settings)
     assert not part.ok and "can't be written" in part.says
-    assert state_part(replace(settings, state_dir=tmp_path)) == Part(check="state", ok=True, says="can be written")
+    assert state_part(Settings(state_dir=tmp_path, run_dir=tmp_path)) == Part(
+        check="state", ok=True, says="can be written"
+    )
     assert os.listdir(tmp_path) == []
     assert json.dumps(part.json())
