@@ -128,6 +128,12 @@ def problem(error: BaseException, path: Path | str = "") -> Problem:
     raise TypeError(f"not an exception of DuckDB: {type(error).__name__}")
 
 
+def gone(path: Path) -> Problem:
+    """The file that was open is not there any more."""
+    code = CODES["state-read-only"]
+    return Problem(code="state-read-only", path=str(path), message=f"{code.meaning} It is gone.", hint=code.cure)
+
+
 def _message(code: str, words: str) -> str:
     if code == "state-locked":
         holder = _holder(words)
