@@ -7,32 +7,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import duckdb
-
 from .. import __version__
 from ..clock import moment
 from ..core.kind import Kinds
 from ..core.model import Approval, Commit, Desired, HostPast, Key, Owned, Pause, Plan, Report, Row, Untold, digest
 from ..core.problem import Problem, Refused
-from . import bodies, copying, intake, kept, owning, past, people, retention, rounds, troubles, verifying
+from . import bodies, copying, kept, owning, past, people, retention, rounds, troubles, verifying
 from .db import Db, migrations
 from .names import Names
+from .queue import Queue
 from .sheet import KEPT, Sheet, Sheets
-from .terms import PRESENT, UNKNOWN, Taken
+from .terms import PRESENT, UNKNOWN
 from .view import Asked, Stand, View
-
-QUEUE = 64
-"""Reports that may wait to be written together."""
-PATIENCE = 0.25
-"""Seconds that the first of them waits at most, while more come."""
 
 
 class DuckStore:
     """The memory behind the line. Every method may raise Refused with a `state-…` problem (troubles.py).
 
-    `took` and `own` may be held back a moment, to be written together; whatever reads, opens or closes a round writes
-    them first, so nobody can tell. A kill in that moment loses readings that the restart takes anew: it looks at all
-    hosts of the round that was left open, and each host's own file says what is owned there.
+    `took` and `own` may be held back a moment, to be written together (queue.py); whatever reads, opens or closes a
+    round writes them first, so nobody can tell.
     """
 
     def __init__(self, path: Path, kinds: Kinds, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,11 +33,7 @@ class DuckStore:
         self.db = Db(path)
         self.names = Names(self.db)
         self.sheets = Sheets(self.db, self.names)
-        self._eyes = bodies.Eyes(kinds)
-        self._clock = clock
-        self._queue: list[Taken | _Owning] = []
-        self._queued_at = 0.0
-        self._queued_hosts: set[str] = set()
+        self._queue = Queue(self.db, self.names, self.sheets, bodies.Eyes(kinds), clock)
         self._round = 0
         self._round_began: float | None = None
         self._views: dict[str, View] = {}
@@ -66,61 +55,15 @@ class DuckStore:
 
     def took(self, report: Report, desired: Desired, now: float) -> None:
         """Keep what a visit brought back."""
-        with self.db.lock:
-            if report.host in self._queued_hosts:
-                self.flush()
-            self._queued_hosts.add(report.host)
-            self._wait(Taken(report=report, desired=desired, now=now, round_id=self._round))
+        self._queue.took(report, desired, now, self._round)
 
     def own(self, owned: Iterable[Owned], disowned: Iterable[Key], now: float) -> None:
         """Record ownership, after the hosts' own files have it."""
-        kept, gone = tuple(owned), tuple(disowned)
-        if kept or gone:
-            with self.db.lock:
-                self._wait(_Owning(kept, gone, now))
-
-    def _wait(self, item: Taken | _Owning) -> None:
-        if not self._queue:
-            self._queued_at = self._clock()
-        self._queue.append(item)
-        if len(self._queue) >= QUEUE or self._clock() - self._queued_at >= PATIENCE:
-            self.flush()
+        self._queue.own(owned, disowned, now)
 
     def flush(self) -> None:
         """Write what waits, in one transaction. When that fails it goes on waiting, and Refused says why."""
-        with self.db.lock:
-            if not self._queue:
-                return
-            queue = list(self._queue)
-            taken = [item for item in queue if isinstance(item, Taken)]
-            try:
-                about: set[int] = set()
-                with self.db.writing(about) as con:
-                    intake.take(con, self.names, self._eyes, taken, self._declared)
-                    about |= {self.names.hosts[item.report.host] for item in taken}
-                    for item in queue:
-                        if isinstance(item, _Owning):
-                            self._write_owning(con, item)
-                            keys = (*(mine.key for mine in item.owned), *item.disowned)
-                            about |= {self.names.hosts[key.host] for key in keys if key.host in self.names.hosts}
-            except BaseException:
-                self.names.forget_unsaved()
-                del self._queue[: max(0, len(self._queue) - 100 * QUEUE)]
-                raise
-            self._queue.clear()
-            self._queued_hosts.clear()
-
-    def _write_owning(self, con: duckdb.DuckDBPyConnection, item: _Owning) -> None:
-        keys = [mine.key for mine in item.owned]
-        self.names.learn(con, (key.host for key in keys), (key.ref for key in keys))
-        if item.owned:
-            made = bodies.Bodies()
-            owning.write_owned(con, self.names, item.owned, made, [item.now] * len(item.owned))
-        owning.drop_owned(con, self.names, item.disowned)
-
-    def _declared(self, desired: Desired, host: str) -> int:
-        sheet = self.sheets.of(desired)
-        return sheet.counts.get(sheet.hosts.get(host, -1), 0)
+        self._queue.flush()
 
     # ---- planning
 
@@ -396,17 +339,6 @@ class DuckStore:
                         f"FROM resource r WHERE r.res_id = observed.res_id AND r.kind = ? AND status = {PRESENT}",
                         [kind],
                     )
-
-
-class _Owning:
-    """Ownership that waits to be written."""
-
-    __slots__ = ("disowned", "now", "owned")
-
-    def __init__(self, owned: tuple[Owned, ...], disowned: tuple[Key, ...], now: float) -> None:
-        self.owned = owned
-        self.disowned = disowned
-        self.now = now
 
 
 __all__ = ["DuckStore"]

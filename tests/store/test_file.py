@@ -77,7 +77,7 @@ KILLED = """
     sys.path.insert(0, {root!r})
     from pathlib import Path
     from reconciler.core.model import Present
-    from reconciler.store import DuckStore, duck, intake
+    from reconciler.store import DuckStore, intake, owning
     from tests.store.worlds import KINDS, NOW, desired, meaning, report, spread
     from tests.store.test_file import FLEET
     store = DuckStore(Path({path!r}), KINDS)
@@ -89,7 +89,7 @@ KILLED = """
     if point == "in the transaction":
         intake.write_outcomes = die
     elif point == "before the commit":
-        store._write_owning = die
+        owning.drop_owned = die
         store.own([], [report("web-1", {{("Lamp", "hall"): Present({{}})}}).readings[0].key], NOW)
     elif point == "after the commit":
         store.db.checkpoint = die
