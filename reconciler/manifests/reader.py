@@ -21,7 +21,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from ..core.model import Json
 from ..core.problem import Problem
-from . import syntax
+from . import aliases, syntax
 from .codes import problem
 from .marks import Mark, at_index
 
@@ -30,8 +30,6 @@ Field: TypeAlias = Sequence[str | int]
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 60
-MAX_VALUES = 10_000
-"""Of a document with aliases, counted after their expansion."""
 
 LOSES_DOCUMENTS = frozenset(
     ("not-utf8", "control-character", "too-large", "tab", "yaml-syntax", "too-deep", "alias-bomb")
@@ -268,7 +266,7 @@ def _documents(text: str, path: str, offset: int, documents: list[Document], pro
                                     mark=Mark(offset + 1, 1), hint="nest less"))  # fmt: skip
             return len(text)
         walk = _Walk(path, offset, problems)
-        value = walk.whole(node, aliases="&" in text)
+        value = walk.whole(node, may_repeat="&" in text)
         if value is not None:
             documents.append(Document(path, value, node.start_mark.line + 1 + offset, text, index, offset))
         index += 1
@@ -282,8 +280,8 @@ class _Walk:
         self.offset = offset
         self.problems = problems
 
-    def whole(self, node: Node, *, aliases: bool) -> Json:
-        if aliases and (bomb := _expansion(node)) is not None:
+    def whole(self, node: Node, *, may_repeat: bool) -> Json:
+        if may_repeat and (bomb := aliases.fault(node, MAX_DEPTH)) is not None:
             why, at = bomb
             self.say("alias-bomb", why, at, "write the values out")
             return None
@@ -364,44 +362,3 @@ class _Walk:
         if _FLOAT.fullmatch(text) and isfinite(number := float(text)):
             return number
         return text  # what JSON can't say (infinity, not a number, endless digits) stays text
-
-
-def _expansion(root: Node) -> tuple[str, Node] | None:
-    """What is wrong with a document's aliases: a cycle, or more than MAX_VALUES values when they are written out."""
-    sizes: dict[int, int] = {}
-    open_nodes: set[int] = set()
-
-    def size(node: Node) -> int:
-        if isinstance(node, ScalarNode):
-            return 1
-        known = sizes.get(id(node))
-        if known is not None:
-            return known
-        if id(node) in open_nodes:
-            raise _Bomb("an alias stands within its own anchor", node)
-        if len(open_nodes) > MAX_DEPTH + 1:
-            return 1  # told as too-deep by the walk
-        open_nodes.add(id(node))
-        if isinstance(node, MappingNode):
-            total = 1 + sum(size(key) + size(value) for key, value in node.value)
-        else:
-            total = 1 + sum(size(item) for item in node.value)
-        open_nodes.discard(id(node))
-        sizes[id(node)] = total
-        return total
-
-    try:
-        total = size(root)
-    except _Bomb as bomb:
-        return bomb.why, bomb.node
-    if total > MAX_VALUES and total > 2 * len(sizes):
-        biggest = f"{total:,}" if total < 10**9 else "more than a thousand million"
-        return f"the aliases expand to {biggest} values, {MAX_VALUES:,} is the limit", root
-    return None
-
-
-class _Bomb(Exception):
-    def __init__(self, why: str, node: Node) -> None:
-        super().__init__(why)
-        self.why = why
-        self.node = node
