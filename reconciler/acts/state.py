@@ -245,7 +245,7 @@ def compact(settings: Settings, now: float, tell: Callable[[str, int], None]) ->
 def _alone(settings: Settings) -> Iterator[None]:
     """No daemon runs on this state, none starts meanwhile, and no command has it open. Raises Refused."""
     from .. import door
-    from ..loop.serving import only_one
+    from ..loop.lock import only_one
     from ..store import copying
 
     if door.running(settings):

@@ -245,7 +245,7 @@ def clock(settings: Settings) -> Finding:
 
 def daemon(settings: Settings) -> Finding:
     """Who serves this state, and whether the socket answers whoever asks here."""
-    from ..loop.serving import holder
+    from ..loop.lock import holder
 
     place = settings.socket
     process = holder(settings.state_dir)

@@ -5,7 +5,6 @@ Everything is started in this order and ended in the reverse one; nothing of it 
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import signal
@@ -13,14 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from .. import line
 from ..acts.standing import Standing, nothing_valid, standing
 from ..core.model import HostPast
-from ..core.problem import Problem, Refused
+from ..core.problem import Refused
 from ..door import names, wire
 from ..door.asks import ASKS
 from ..door.looking import text
@@ -32,6 +30,7 @@ from .bus import Bus
 from .clock import next_look
 from .daemon import Daemon, Reasons
 from .health import Health
+from .lock import only_one
 from .log import Log
 from .systemd import Notify
 from .tidy import Tidy
@@ -318,41 +317,6 @@ def _open_world(settings: Settings, log: Log) -> World:
 
 
 @contextmanager
-def only_one(settings: Settings) -> Iterator[None]:
-    """Hold the lock of this state while the block runs. Raises Refused (daemon-running), naming who has it."""
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    place = settings.state_dir / "serve.lock"
-    try:
-        handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise Refused(
-            Problem(
-                code="state-read-only",
-                message=f"{place} can't be written: {error.strerror}",
-                hint="Run as the user that owns stateDir.",
-            )
-        ) from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
-        os.close(handle)
-        raise Refused(
-            Problem(
-                code="daemon-running",
-                message=f"another trueup serve (process {holder or 'unknown'}) runs on {settings.state_dir}",
-                hint=f"trueup status asks it; to replace it: kill {holder or 'PID'}, or systemctl restart trueup",
-            )
-        ) from None
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-    try:
-        yield
-    finally:
-        os.close(handle)
-
-
-@contextmanager
 def _logging(log: Log) -> Iterator[None]:
     """What Python's own logging is told goes into `log` while the block runs."""
     handler = log.handler()
@@ -404,20 +368,4 @@ def _quietly(act: Callable[[], object], log: Log) -> None:
         log.say("sync-refused", level="error", text=str(refused))
 
 
-def holder(state_dir: Path) -> int | None:
-    """The process that serves this state, None when nobody does."""
-    try:
-        handle = os.open(state_dir / "serve.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return None
-    except OSError:
-        text = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
-        return int(text) if text.isdigit() else None
-    finally:
-        os.close(handle)
-
-
-__all__ = ["Server", "holder", "only_one", "serve"]
+__all__ = ["Server", "serve"]

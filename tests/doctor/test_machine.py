@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from reconciler.doctor import Finding, Status, machine, machine_findings, repository
-from reconciler.loop.serving import only_one
+from reconciler.loop.lock import only_one
 from reconciler.repo.hooks import make_bare
 from reconciler.settings import Settings
 from reconciler.world import World

@@ -19,7 +19,8 @@ from reconciler.core.model import Commit, Desired, Host, HostPast, Plan, Policy
 from reconciler.core.problem import Refused
 from reconciler.line import Look
 from reconciler.loop import Bus, Log
-from reconciler.loop.serving import Server, holder, only_one
+from reconciler.loop.lock import holder, only_one
+from reconciler.loop.serving import Server
 from reconciler.loop.systemd import Notify
 from reconciler.repo import GitRepo
 from reconciler.settings import Settings

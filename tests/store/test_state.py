@@ -14,7 +14,7 @@ import pytest
 from reconciler.acts import state as keeping
 from reconciler.core.model import Present
 from reconciler.core.problem import Refused
-from reconciler.loop.serving import only_one
+from reconciler.loop.lock import only_one
 from reconciler.secrets import FleetKey
 from reconciler.settings import Settings
 from reconciler.store import DuckStore, verifying
