@@ -28,6 +28,9 @@ MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 CHUNK = 1 << 20
 YOUNG = 3600.0
 """Seconds that a content without a release stays: it may have come for one that is being made."""
+LAST_SECOND = 0x7FFFFFFF
+"""The latest mtime of file systems without more bits (XFS without bigtime): the kernel cuts later ones to it."""
+SHELF = re.compile(r"[0-9a-f]{2}")
 LOCK_WAIT = 60.0
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 ID = re.compile(r"[0-9a-f]{40}")
@@ -175,6 +178,10 @@ def mtime_of(blob: str, packed: bool) -> int:
     return int(blob[8:16] if packed else blob[0:8], 16)
 
 
+def dated(info: os.stat_result, mtime: int) -> bool:
+    return info.st_mtime in (mtime, min(mtime, LAST_SECOND))
+
+
 def holds(fd: int, blob: str, packed: bool) -> bool:
     """Whether an open file holds the content with this Git id: sha1 of `blob SIZE`, NUL, and the bytes. Of a packed one
     what it unpacks to counts; its last four bytes say how much that is (RFC 1952, ISIZE)."""
@@ -240,7 +247,7 @@ class Blobs:
             return False
         try:
             info = os.fstat(fd)
-            known = info.st_nlink > 1 and info.st_mtime == mtime_of(blob, packed)
+            known = info.st_nlink > 1 and dated(info, mtime_of(blob, packed))
             if not (stat.S_ISREG(info.st_mode) and (known or holds(fd, blob, packed))):
                 remove_tree(shelf, name)
                 return False
@@ -280,7 +287,7 @@ class Blobs:
         """Remove what no release has had for an hour, and what cut uploads left; gives how many files. By the time of the
         inode's last change: it moves when a release lets go of it."""
         gone, old = 0, time.time() - YOUNG
-        for name in os.listdir(self.at):
+        for name in filter(SHELF.fullmatch, os.listdir(self.at)):
             try:
                 shelf = folder(self.at, name)
             except (OSError, Failure):
@@ -302,5 +309,5 @@ def settle(fd: int, info: os.stat_result, mtime: int) -> None:
         os.fchown(fd, 0, 0)
     if stat.S_IMODE(info.st_mode) != 0o644:
         os.fchmod(fd, 0o644)
-    if info.st_mtime != mtime:
+    if not dated(info, mtime):
         os.utime(fd, (mtime, mtime))

@@ -126,25 +126,24 @@ class Nginx:
             time.sleep(0.02)
 
     def start(self) -> None:
+        """By what starts services here. Raises Failure with nginx's words when no worker comes up."""
         if os.path.isdir("/run/systemd/system"):
-            argv = ["systemctl", "start", "nginx"]
-        elif os.access("/etc/init.d/nginx", os.X_OK):
-            argv = ["/etc/init.d/nginx", "start"]
+            code, said = run(["systemctl", "start", "nginx"], START_LIMIT)
+            if code != 0:
+                _, said = run(["journalctl", "--unit", "nginx", "-n", "8", "--no-pager", "-o", "cat"], START_LIMIT)
         else:
-            argv = [self.program]
-        log = Log(0, self._option("error-log-path", "/var/log/nginx/error.log"))
-        code, said = run(argv, START_LIMIT)
+            script = "/etc/init.d/nginx"
+            code, said = run([script, "start"], START_LIMIT) if os.access(script, os.X_OK) else (1, "")
+            if code != 0:  # Debian's script throws away why; nginx says it, or runs
+                code, said = run([self.program], START_LIMIT)
         end = time.monotonic() + (RELOAD_LIMIT if code == 0 else 0.0)
         while True:
             master = self.master()
             if master and any(self.workers(master).values()):
                 return
             if time.monotonic() >= end:
-                break
+                raise Failure("nginx does not start: %s" % (words(said) or "no worker came up, and it says nothing"))
             time.sleep(0.02)
-        _, why = self.test_in_place()
-        told = [part for part in (said.strip()[-600:], *log.since(), why) if part]
-        raise Failure("nginx does not start: %s" % ("; ".join(dict.fromkeys(told)) or "it says nothing"))
 
     def holder(self, port: int) -> str:
         """Who listens on a TCP port and isn't nginx; empty when nobody does."""
@@ -163,9 +162,8 @@ class Nginx:
 class Log:
     """What nginx adds to its error log from now on: a master's stderr is that log."""
 
-    def __init__(self, master: int, path: str = "") -> None:
-        self.path = path or "/proc/%d/fd/2" % master
-        self.path = os.path.realpath(self.path)
+    def __init__(self, master: int) -> None:
+        self.path = os.path.realpath("/proc/%d/fd/2" % master)
         self.size = self._size()
 
     def _size(self) -> int:
@@ -194,7 +192,8 @@ def words(said: str) -> str:
     for level in (r"\[(emerg|alert|crit|error)\]", r"\[warn\]"):
         lines = [line for line in said.splitlines() if re.search(level, line)]
         if lines:
-            return "; ".join(re.sub(r"^nginx: (\[\w+\] )?", "", line) for line in lines)[-1200:]
+            told = [re.sub(r"^(nginx: |\S+ \S+ nginx\[\d+\]: )?(\[\w+\] )?", "", line) for line in lines]
+            return "; ".join(dict.fromkeys(told))[-1200:]
     return "" if "test is successful" in said else said.strip()[-600:]
 
 
@@ -216,7 +215,10 @@ def run(argv: list[str], limit: float, before: Any = None) -> tuple[int, str]:
         except subprocess.TimeoutExpired:
             raise Failure("%s took longer than %g s" % (" ".join(argv), limit)) from None
         output.seek(0)
-        return done.returncode, output.read(1 << 16).decode("utf-8", "replace")
+        said = output.read(1 << 16).decode("utf-8", "replace")
+        if done.returncode < 0:
+            said = "%s was ended by signal %d. %s" % (" ".join(argv), -done.returncode, said)
+        return done.returncode, said
 
 
 # ---------------------------------------------------------------- /proc
