@@ -73,6 +73,8 @@ class World:
     def open(cls, settings: Settings, tell: Tell | None = None, *, read_only: bool = False) -> World:
         """The real thing. Raises Refused when the state is held by another process, or the repository is none."""
         from .repo import Credentials, GitRepo
+        self.refusal: tuple[Problem, ...] = ()
+        """Set by a daemon: what its last round was refused with, as by a full disk; empty once one is walked again."""
         from .store import DuckStore
         from .trip import AnsibleTrip
         from .trip.ssh import begin_pins

@@ -159,6 +159,7 @@ def status(world: World, args: Args) -> dict[str, Json]:
         "hosts": [],
         "more": 0,
         "last": commits.last_round(store.db),
+        "refusal": [problem.json() for problem in world.refusal[:1]],
     }
     if desired is None:
         return answer

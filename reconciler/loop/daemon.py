@@ -179,4 +179,4 @@ def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-__all__ = ["RETRY", "Daemon", "Reasons"]
+__all__ = ["RETRY", "WAITING", "Daemon", "Reasons"]

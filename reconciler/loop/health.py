@@ -79,7 +79,8 @@ class Health:
         if age > limit:
             return Part(check="round", ok=False, says=told)
         if rounds.outcome in ("crashed", "refused") and not rounds.began_at:
-            return Part(check="round", ok=False, says=f"{told}; the log says why")
+            why = self.world.refusal[0].message if self.world.refusal else "the log says why"
+            return Part(check="round", ok=False, says=f"{told}; {why}")
         return Part(check="round", ok=True, says=told)
 
     def _every(self) -> float:

@@ -28,7 +28,7 @@ from ..settings import Settings
 from ..world import World
 from .bus import Bus
 from .clock import next_look
-from .daemon import Daemon, Reasons
+from .daemon import WAITING, Daemon, Reasons
 from .health import Health
 from .lock import only_one
 from .log import Log
@@ -83,7 +83,11 @@ class Server:
         try:
             came_of_it = self._round(reasons)
             self._tidy.after_round()
+            self.world.refusal = ()
             return came_of_it
+        except Refused as refused:
+            self.world.refusal = () if _told_elsewhere(refused) else refused.problems
+            raise
         finally:
             self._ended = self._begun
 
@@ -94,7 +98,7 @@ class Server:
             try:
                 newest = line.reconcile(world, self._hosts_asked(reasons))
             except Refused as refused:
-                if any(problem.path for problem in refused.problems):
+                if _of_a_commit(refused):
                     self._stands = nothing_valid(tip, world.store.held(), world.now())
                 raise
             acted = newest.plan is not None and newest.plan.changes
@@ -227,6 +231,16 @@ class Server:
                 self.log.say("fetch-well", text="the remote answers again")
         if moved or asked:
             self.daemon.wakes.wake("push" if moved and not asked else "sync")
+
+
+def _of_a_commit(refused: Refused) -> bool:
+    """Whether it is what stands in a repository's files: their paths are within it, those of this machine are absolute."""
+    return any(problem.path and not problem.path.startswith("/") for problem in refused.problems)
+
+
+def _told_elsewhere(refused: Refused) -> bool:
+    """No fault (the first push is waited for), or a commit's errors, which the tip is shown with."""
+    return _of_a_commit(refused) or WAITING.issuperset(problem.code for problem in refused.problems)
 
 
 def _number(args: Mapping[str, Any], name: str, default: float) -> float:

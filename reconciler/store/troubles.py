@@ -31,7 +31,8 @@ CODES: Mapping[str, Code] = {
     "state-read-only": Code(
         severity="error",
         meaning="The state file or its folder can't be written.",
-        cure="Run as the user that owns stateDir; look at `mount` and the folder's permissions.",
+        cure="Run as the user that owns stateDir; look at `mount` and the folder's permissions. A file system that turned "
+        "read-only by itself met an error: see `dmesg`, end trueup, umount, fsck, mount, start it again. Nothing is lost.",
     ),
     "state-damaged": Code(
         severity="error",
@@ -81,7 +82,8 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         duckdb.Error,
-        r"read-only file system|permission denied|attached in read-only mode|is read-only",
+        r"read-only file system|permission denied|attached in read-only mode|is read-only|input/output error"
+        r"|operation not permitted",
         "state-read-only",
     ),
     Row(duckdb.Error, r"newer version|database version|storage version|version number", "state-newer"),

@@ -59,6 +59,10 @@ def _notes(answer: Answer, manner: Manner) -> Iterator[str]:
         yield f"{manner.paint(text, '31')}       trueup plan"
     elif tip and tip["standing"] == "new":
         yield f"{branch} is at {short(tip['id'])}, not read yet; held to {held}"
+    for problem in answer.get("refusal", ()):
+        yield manner.paint(f"! Nothing is looked at or changed: {clean(problem['message'])}", "31")
+        if problem["hint"]:
+            yield f"  next: {clean(problem['hint'])}"
     if answer.get("stale"):
         text = f"! trueup has not looked since {clock(answer['newestLook'], answer['now'])}"
         yield f"{manner.paint(text, '31')}       trueup serve, or trueup observe"

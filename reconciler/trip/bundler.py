@@ -104,12 +104,12 @@ class Bundler:
         if "ansible.builtin.package" in wanted:  # the host picks the one that fits
             wanted = wanted - {"ansible.builtin.package"} | {"ansible.builtin.apt", "ansible.builtin.dnf"}
         path = self.cache / f"sources-{_hash([self.core_version, sorted(wanted), _finder().read_text()])}"
-        try:
-            text = path.read_bytes()
-        except FileNotFoundError:
+        kept = _found(path)
+        if kept is None:
             text = _find(sorted(wanted))
             _keep(path, text)
-        found = {name: (bool(package), str(source)) for name, (package, source) in json.loads(text).items()}
+            kept = json.loads(text)
+        found = {name: (bool(package), str(source)) for name, (package, source) in kept.items()}
         # A host that has an Ansible of its own must not mix it in: no search paths beyond what travels.
         found["ansible"] = (True, f"__version__ = {self.core_version!r}\n__author__ = 'Ansible, Inc.'\n")
         found["ansible.module_utils"] = (True, "")
@@ -193,6 +193,15 @@ def _sizes(path: Path) -> tuple[int, int] | None:
             return (index, blob) if path.stat().st_size == len(line) + index + blob else None
     except (OSError, ValueError):
         return None
+
+
+def _found(path: Path) -> dict[str, tuple[bool, str]] | None:
+    """Sources that were found before; None when they weren't, or a power cut left a file without its bytes."""
+    try:
+        kept = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return kept if isinstance(kept, dict) else None
 
 
 def _keep(path: Path, data: bytes) -> None:

@@ -33,6 +33,7 @@ class SmallWorld:
         names = [f"web-{number}" for number in range(1, hosts + 1)]
         self.desired = desired(names, spread("Lamp", "hall", names, same=RED), spread("Lamp", "attic", names, same=RED))
         self.closed = False
+        self.refusal = ()
         self.looks_again = True
         self.turn = threading.RLock()
         for name in names:

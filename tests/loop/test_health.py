@@ -105,7 +105,7 @@ class Ready:
     def __init__(self, tmp: Path) -> None:
         self.clock = [10_000.0]
         self.pulse = Pulse(now=lambda: self.clock[0], monotonic=lambda: self.clock[0])
-        world: Any = type("World", (), {"settings": Settings(state_dir=tmp, run_dir=tmp)})
+        world: Any = type("World", (), {"settings": Settings(state_dir=tmp, run_dir=tmp), "refusal": ()})
         self.health = Health(
             world=world, pulse=self.pulse, stands=lambda: None, fetch_trouble=lambda: "", now=lambda: self.clock[0]
         )

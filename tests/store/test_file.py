@@ -170,6 +170,11 @@ def test_every_exception_of_duckdb_has_a_row() -> None:
         ("IO Error: Could not write file: No space left on device", "state-full"),
         ("IO Error: Cannot open file: Read-only file system", "state-read-only"),
         ("IO Error: Cannot open file: Permission denied", "state-read-only"),
+        ("TransactionContext Error: Failed to commit: Could not write file: Input/output error", "state-read-only"),
+        (
+            "TransactionContext Error: Failed to commit: Could not write file: Operation not permitted",
+            "state-read-only",
+        ),
     ],
 )
 def test_what_duckdb_says_is_said_in_our_words(words: str, code: str) -> None:
@@ -222,4 +227,43 @@ def test_a_reader_does_not_wait_for_a_write_and_sees_one_moment(tmp_path: Path) 
         assert counts == [1]
     read()
     assert counts == [1, 0]
+    store.close()
+
+
+@pytest.mark.hosts
+def test_what_can_not_be_written_for_a_while_is_written_at_last(tmp_path: Path) -> None:
+    """An immutable folder (chattr(1)) refuses the log, to root too; reads go on, and so do writes afterwards."""
+    store = DuckStore(tmp_path / "state.duckdb", KINDS)
+    store.took(report("web-1", {("Lamp", "hall"): Present({"colour": "red"})}), FLEET, NOW)
+    store.flush()
+    store.db.checkpoint()
+    subprocess.run(["chattr", "+i", str(tmp_path)], check=True)
+    try:
+        store.took(report("web-2", {("Lamp", "hall"): Present({"colour": "red"})}), FLEET, NOW + 60)
+        with pytest.raises(Refused) as refused:
+            store.flush()
+        assert refused.value.problems[0].code == "state-read-only"
+        assert store.db.rows("SELECT count(*) FROM observed") == [(1,)]
+    finally:
+        subprocess.run(["chattr", "-i", str(tmp_path)], check=True)
+    assert {row.key.host for row in store.past(FLEET).rows} == {"web-1", "web-2"}
+    store.close()
+
+
+def test_a_file_that_is_gone_is_not_begun_anew_under_who_had_it_open(tmp_path: Path) -> None:
+    """Its disk may not be mounted just now: what is made in the place of it would hide that, and know nothing."""
+    path = tmp_path / "disk" / "state.duckdb"
+    store = DuckStore(path, KINDS)
+    store.took(report("web-1", {("Lamp", "hall"): Present({"colour": "red"})}), FLEET, NOW)
+    store.flush()
+    store.db.checkpoint()
+    away = path.parent.rename(tmp_path / "away")
+    store.db._con.close()  # as after an error that DuckDB does not come back from
+    store.db._lost = True
+    with pytest.raises(Refused) as refused:
+        store.db.rows("SELECT 1")
+    assert refused.value.problems[0].code == "state-read-only" and "gone" in refused.value.problems[0].message
+    assert not path.parent.exists()
+    away.rename(path.parent)
+    assert store.db.rows("SELECT count(*) FROM observed") == [(1,)]
     store.close()
