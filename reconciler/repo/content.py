@@ -8,21 +8,24 @@ it). A ref is renamed into place by libgit2, so a kill leaves the old thing or t
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 import pygit2
 from pygit2.enums import FileMode, ObjectType
 
+from ..core.problem import Refused
 from .files import _walk
-from .troubles import named
+from .troubles import FOREIGN, named, problem
 
 _PREFIX = "refs/outside/"
 _LOOSE = re.compile(r"[0-9a-f]{38}")
@@ -43,6 +46,12 @@ class Kept:
     """When it was kept, in seconds since the epoch, whole."""
     id: str
     """Of the commit that keeps it; never means anything else."""
+
+
+class Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+        ...
 
 
 class Content:
@@ -91,17 +100,17 @@ class Content:
 
     def write(self, data: bytes) -> str:
         """Write a blob; its id."""
-        with named(f"write to {self.path}", path=str(self.path)):
+        with _writing(self.path, f"write to {self.path}"):
             return str(self._git(make=True).create_blob(data))
 
-    def write_from(self, file: IO[bytes]) -> str:
+    def write_from(self, file: Readable) -> str:
         """Write a blob from an open file, in pieces when it is large; its id."""
         first = b""
         while len(first) < _SMALL and (piece := file.read(_SMALL - len(first))):
             first += piece
         if len(first) < _SMALL:
             return self.write(first)
-        with named(f"write to {self.path}", path=str(self.path)):
+        with _writing(self.path, f"write to {self.path}"):
             return str(self._git(make=True).create_blob_fromiobase(_Begun(first, file)))
 
     def tree(self, files: Mapping[str, str]) -> str:
@@ -113,12 +122,12 @@ class Content:
             for folder in folders:
                 here = here.setdefault(folder, {})  # type: ignore[assignment]
             here[name] = blob
-        with named(f"write to {self.path}", path=str(self.path)):
+        with _writing(self.path, f"write to {self.path}"):
             return str(_write(self._git(make=True), root))
 
     def copy(self, files: Mapping[str, str], read: Callable[[str], bytes]) -> None:
         """Bring the blobs of `files` that aren't here, `read` from wherever they are."""
-        with named(f"write to {self.path}", path=str(self.path)):
+        with _writing(self.path, f"write to {self.path}"):
             git = self._git(make=True)
             for blob in sorted(set(files.values())):
                 if blob not in git:
@@ -126,7 +135,7 @@ class Content:
 
     def keep(self, name: str, tree: str, note: bytes, at: float) -> Kept:
         """Keep `tree` under `name`, in place of what was. `note` must be few bytes."""
-        with named(f"keep {name} in {self.path}", path=str(self.path)):
+        with _writing(self.path, f"keep {name} in {self.path}"):
             git = self._git(make=True)
             both = git.TreeBuilder()
             both.insert("files", pygit2.Oid(hex=tree), FileMode.TREE)
@@ -212,7 +221,7 @@ class Content:
 class _Begun(io.RawIOBase):
     """A file of which the first bytes were read already."""
 
-    def __init__(self, first: bytes, rest: IO[bytes]) -> None:
+    def __init__(self, first: bytes, rest: Readable) -> None:
         self._first = first
         self._rest = rest
 
@@ -224,6 +233,23 @@ class _Begun(io.RawIOBase):
             piece, self._first = self._first[:size], self._first[size:]
             return piece
         return self._rest.read(size)
+
+
+@contextmanager
+def _writing(path: Path, what: str) -> Iterator[None]:
+    """As `named`; libgit2 (1.9.7) says *no error* when a disk is full, so it is looked at."""
+    try:
+        yield
+    except FOREIGN as error:
+        if isinstance(error, OSError) or not _full(path):
+            raise Refused(problem(error, what, path=str(path))) from error
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise Refused(problem(full, what, path=str(path))) from error
+
+
+def _full(path: Path) -> bool:
+    room = os.statvfs(path if path.exists() else path.parent)
+    return room.f_bavail * room.f_frsize < _SMALL or (room.f_files > 0 and room.f_favail == 0)
 
 
 def _write(git: pygit2.Repository, folder: Mapping[str, object]) -> pygit2.Oid:

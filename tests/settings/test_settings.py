@@ -101,7 +101,12 @@ def test_places_of_content_are_a_list_in_the_file_and_words_in_the_variable(tmp_
     config.write_text("contentFrom: [https://git.example.org/web/, /srv/builds]\n")
     assert load({}, config).content_from == ("https://git.example.org/web/", "/srv/builds")
     assert load({"TRUEUP_CONTENT_FROM": "s3://sites /srv"}, config).content_from == ("s3://sites", "/srv")
-    for wrong in ("contentFrom: srv/builds", "contentFrom: [git.example.org]", "contentFrom: [3]", "contentFrom: {a: b}"):
+    for wrong in (
+        "contentFrom: srv/builds",
+        "contentFrom: [git.example.org]",
+        "contentFrom: [3]",
+        "contentFrom: {a: b}",
+    ):
         config.write_text(wrong + "\n")
         with pytest.raises(Refused) as refused:
             load({}, config)

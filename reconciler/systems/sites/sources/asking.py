@@ -70,7 +70,7 @@ def ask(source: Source, ground: Ground, before: Mapping[str, Json], tree: str) -
         case ArchiveSource():
             return None if before else _archive(source, ground)
         case BucketSource():
-            raise refused("source-extra", f"{redacted(source.bucket)}: buckets can't be read")
+            return _bucket(source, ground, before, tree)
 
 
 # ---------------------------------------------------------------- Git
@@ -125,6 +125,24 @@ def drop_mirrors(room: Path, places: Iterable[str], most: int) -> None:
         size = sum(place.stat().st_size for place in mirror.rglob("*") if place.is_file())
         if mirror.name not in kept or size > most:
             shutil.rmtree(mirror, ignore_errors=True)
+
+
+# ---------------------------------------------------------------- buckets
+
+
+def _bucket(source: BucketSource, ground: Ground, before: Mapping[str, Json], tree: str) -> Answer | None:
+    # Its reader uses whatever login the controller has, and goes wherever it is sent: never for strangers.
+    ground.trust.judge(source.bucket, schemes=())
+    from .bucket import Bucket, Listing
+
+    listed = before.get("listing")
+    was = Listing.of(listed) if isinstance(listed, dict) else None
+    bucket = Bucket(source, ground.limits, ground.content, ground.tick(source.bucket))
+    found = bucket.fetch(was, ground.content.files(tree) if tree else {})
+    if found is None:
+        return None
+    files, listing = found
+    return Answer(files=files, digest=listing.digest, note={"listing": listing.json()})
 
 
 # ---------------------------------------------------------------- archives

@@ -113,6 +113,8 @@ def _wrong_place(what: str, place: str) -> list[str]:
         return [f"{what} must be a URL or a path, without spaces"]
     if what == "bucket" and "::" in place:
         return [f"{what}: chained URLs (`::`) are not followed"]
+    if what == "bucket" and ("://" not in place or place.startswith(("http:", "https:"))):
+        return ["bucket must be a URL as s3://bucket/prefix; what a web server has is an archive"]
     try:
         parts = urlsplit(place)
         _ = parts.port
