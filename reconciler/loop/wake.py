@@ -133,7 +133,7 @@ class Poller:
     """Fetches a remote every `every` seconds in a thread of its own: a server that hangs must not hold up a round.
 
     `fetch` says whether the tip moved; `done(moved, asked, trouble)` is called after each: `asked` when somebody
-    called `now`, `trouble` with the message of a fetch that was refused.
+    called `now`, `trouble` why a fetch was refused, and the next step.
     """
 
     def __init__(self, fetch: Callable[[], bool], done: Callable[[bool, bool, str], None], every: float) -> None:
@@ -165,7 +165,7 @@ class Poller:
             try:
                 moved = self._fetch()
             except Refused as refused:
-                trouble = str(refused)
+                trouble = " ".join(f"{problem.message}: {problem.hint}".rstrip(": ") for problem in refused.problems)
             except Exception as error:
                 trouble = f"{type(error).__name__}: {error}"
             if self._stop.is_set():

@@ -131,7 +131,7 @@ def strict_run(settings: Settings, known: Iterable[bool]) -> bool:
 
 def begin_pins(settings: Settings) -> None:
     """Make the file of pins, empty, where there is none: a new state begins with it, so that later its loss is seen."""
-    settings.known_hosts.parent.mkdir(parents=True, exist_ok=True)
+    settings.known_hosts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # it is the state's folder
     settings.known_hosts.touch(mode=0o600)
 
 

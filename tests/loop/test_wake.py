@@ -137,7 +137,11 @@ def test_words_that_come_during_a_round_are_one_wake(places: tuple[Path, Path]) 
 
 def test_a_remote_is_fetched_in_its_own_time_and_at_once_when_asked() -> None:
     done: list[tuple[bool, bool, str]] = []
-    answers: list[Any] = [True, Refused(Problem(code="repo-unreachable", message="no answer")), False]
+    answers: list[Any] = [
+        True,
+        Refused(Problem(code="repo-unreachable", message="no answer", hint="Look at the way.")),
+        False,
+    ]
     came = threading.Semaphore(0)
 
     def fetch() -> bool:
@@ -157,4 +161,4 @@ def test_a_remote_is_fetched_in_its_own_time_and_at_once_when_asked() -> None:
         poller.now()
         assert came.acquire(timeout=20)
     poller.stop()
-    assert done == [(True, False, ""), (False, True, "no answer"), (False, True, "")]
+    assert done == [(True, False, ""), (False, True, "no answer: Look at the way."), (False, True, "")]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import stat
+
 import pytest
 
 import lab
 from reconciler.core.model import Host
 from reconciler.settings import Settings
 from reconciler.tell import host_keys as words
-from reconciler.trip import host_keys
+from reconciler.trip import host_keys, ssh
 
 pytestmark = pytest.mark.hosts
 
@@ -29,6 +31,13 @@ def test_it_prints_what_the_host_shows_and_says_when_that_has_changed(tmp_path):
         hosts[1].cut()
         away = host_keys.ask(settings, Host(name="web-2", address=hosts[1].address))
         assert away.trouble is not None and away.trouble.code in ("timed-out", "no-route") and not away.keys
+
+
+def test_the_folder_of_a_new_state_is_its_owners_alone_though_host_keys_makes_it(tmp_path):
+    settings = Settings(state_dir=tmp_path / "state", run_dir=tmp_path)
+    ssh.begin_pins(settings)
+    assert stat.S_IMODE(settings.state_dir.stat().st_mode) == 0o700
+    assert stat.S_IMODE(settings.known_hosts.stat().st_mode) == 0o600
 
 
 def test_a_jump_host_is_on_the_way_and_its_own_key_is_checked(make_fleet):
