@@ -102,6 +102,9 @@ class _Answering:
             return self._bare(400, at)
         if hidden(asked.path):
             return self._page(404, asked.path, at)
+        auth = self.rules.basic_auth
+        if auth is not None and auth.covers(at.path):
+            return self._guarded(at, at.path, lambda: self._route(at))
         return self._route(at)
 
     def _release(self) -> Answer:
@@ -146,7 +149,12 @@ class _Answering:
         if self.rules.dir_listing and at.path.strip("/") in self.tree.folders:
             if not at.path.endswith("/"):
                 return self._moved(301, _escaped(at.path + "/", at.asked), at, query=True)
-            headers = self._fields(200, at, at.path)
+            status = conditional.precondition(self.request.headers, None)
+            headers = self._fields(status, at, at.path)
+            if status == 412:
+                return self._bare(412, at)
+            if status == 304:
+                return Answer(status=304, headers=headers)
             return Answer(status=200, headers=(("Content-Type", "text/html"), *headers), listing=at.path)
         return self._page(404, at.path, at)
 

@@ -39,11 +39,11 @@ def _named(header: str, etag: str, *, weak: bool) -> bool:
     return any(tag == etag or (weak and tag == "W/" + etag) for tag in given)
 
 
-def precondition(headers: Mapping[str, str], entry: Entry) -> int:
-    """412, 304, or 200: go on."""
-    etag = etag_of(entry)
+def precondition(headers: Mapping[str, str], entry: Entry | None) -> int:
+    """412, 304, or 200: go on. A listing has no entry, and so neither an ETag nor a time."""
+    etag = etag_of(entry) if entry else ""
     since = headers.get("if-unmodified-since")
-    if since is not None and _seconds(since) < mtime_of(entry.digest):
+    if since is not None and (entry is None or _seconds(since) < mtime_of(entry.digest)):
         return 412
     if "if-match" in headers and not _named(headers["if-match"], etag, weak=False):
         return 412

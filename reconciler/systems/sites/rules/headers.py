@@ -16,6 +16,7 @@ from reconciler.systems.sites.rules.pattern import NAME, BadPattern, Dialect, Pa
 
 MOST_BLOCKS = 100
 LONGEST_LINE = 2_000
+LONGEST_NAME = 256
 KEPT = frozenset(
     {"accept-ranges", "age", "allow", "alt-svc", "connection", "content-encoding", "content-length", "content-range"}
     | {"date", "location", "server", "set-cookie", "trailer", "transfer-encoding", "upgrade"}
@@ -146,6 +147,8 @@ def _header(line: str, block: _Open, dialect: Dialect) -> tuple[str, str] | None
         return f"{name!r} is no header's name.", "Use letters, digits and hyphens."
     if not value:
         return f"{name} has no value.", "Write one behind the colon."
+    if len(name) > LONGEST_NAME or (name.lower() == "content-type" and len(value) > LONGEST_NAME):
+        return f"{name[:40]} is longer than {LONGEST_NAME} characters.", "Shorten it."
     if not VALUE.fullmatch(value):
         return f"The value of {name} has characters that a header can't carry.", "Use printable ASCII."
     if name.lower() in KEPT:

@@ -192,6 +192,9 @@ def _gate(rules: Rules, names: Names) -> list[str]:
         out.append(f"if ({names('out')}) {{ return 403; }}")
     if rules.cors is not None:
         out.append("if ($request_method = OPTIONS) { return 204; }")
+    guard: list[str] = []
+    if rules.basic_auth is not None:  # a redirect would come before the password: rewriting is the earlier phase
+        guard.append(f'if ({names("realm1")}) {{ rewrite ^ "/.trueup/guard/" last; }}')
     return [
         *out,
         'if ($request_method !~ "^(?:GET|HEAD)$") { return 405; }',
@@ -199,6 +202,7 @@ def _gate(rules: Rules, names: Names) -> list[str]:
         f"set {names('path')} $uri;",
         f"if ($uri ~ {word(_ODD)}) {{ return 400; }}",
         f"if ($uri ~ {word(HIDDEN)}) {{ return 404; }}",
+        *guard,
     ]
 
 
@@ -254,9 +258,9 @@ def _zones(rules: Rules, place: Place, names: Names) -> list[str]:
         )
     if rules.basic_auth is not None:
         realm = names.value(rules.basic_auth.realm)
-        key = word("~" + rules.basic_auth.regex)
-        out.append(f"map {names('path')} {names('realm1')} {{\n  volatile;\n  {key} 1;\n  default 0;\n}}")
-        out.append(f"map $uri {names('realm2')} {{\n  volatile;\n  {key} 1;\n  default 0;\n}}")
+        rows = "".join(f"  {word('~' + regex)} 1;\n" for regex in rules.basic_auth.regexes)
+        out.append(f"map {names('path')} {names('realm1')} {{\n  volatile;\n{rows}  default 0;\n}}")
+        out.append(f"map $uri {names('realm2')} {{\n  volatile;\n{rows}  default 0;\n}}")
         both = f'"{names("realm1")}{names("realm2")}"'
         out.append(f"map {both} {names('realm')} {{\n  volatile;\n  00 off;\n  default {realm};\n}}")
     return out

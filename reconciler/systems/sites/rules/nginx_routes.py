@@ -182,6 +182,9 @@ class Routes:
         )
         files = ["internal;", f"rewrite ^ {path};", *self._shapes(), back, self._plain()]
         out += _block("location ^~ /.trueup/files/", files)
+        if self.rules.basic_auth is not None:
+            out += _block("location ^~ /.trueup/guard/", ["internal;", back, "try_files /.trueup/none /.trueup/open/;"])
+            out += _block("location ^~ /.trueup/open/", ["internal;", f"rewrite ^ {path} last;"])
         out += _block("location ^~ /.trueup/rules/", ["internal;", back, "try_files /.trueup/none @rules;"])
         out += inner(
             "packed",
@@ -269,10 +272,10 @@ class Routes:
             out += [line for rule in self.sequence for line in self._rule(rule)]
         fallback = self.rules.fallback(self.tree)
         if fallback is not None:
-            near = ""
-            if self.rules.dialect == "cloudflare" and self.rules.spa is None:
-                near = "".join(f"(?!{re.escape(url[:-8])})" for url in self.tree.error_pages)
-            out.append(f'rewrite {word("^" + near)} "{FILE}{self.names.safe(fallback)}" last;')
+            away = f'rewrite ^ "{FILE}{self.names.safe(fallback)}" last;'
+            if self.rules.dialect == "cloudflare" and self.rules.spa is None and self._nearest():
+                away = f"if ({self.names('missing')} = /.trueup/none) {{ {away} }}"
+            out.append(away)
         if self.rules.dir_listing:
             out.append('rewrite "^(.*/)$" "/.trueup/list$1" last;')
             out.append(f'if (-d "$document_root$uri") {{ rewrite "^(.*)$" "$1/{TAIL}" permanent; }}')
@@ -282,17 +285,24 @@ class Routes:
         if not self.rules.dir_listing:
             return []
         back = 'rewrite "^/\\\\.trueup/list(/.*)$" "$1" break;'
-        return _block("location ^~ /.trueup/list/", ["internal;", back, "autoindex on;", "autoindex_exact_size off;"])
+        return _block(
+            "location ^~ /.trueup/list/",
+            ["internal;", back, "index .trueup;", "autoindex on;", "autoindex_exact_size off;"],
+        )
+
+    def _nearest(self) -> bool:
+        """Whether a path has its own page for 404, the nearest above it."""
+        nearest = self.rules.dialect == "cloudflare" and self.rules.custom_404 == "/404.html"
+        return nearest and bool(self.tree.error_pages)
 
     def error_pages(self) -> tuple[list[str], list[str]]:
         """(lines at http level, lines in the server)."""
         rules, http, server = self.rules, [], []
-        if rules.custom_404 is not None and rules.dialect == "cloudflare" and rules.custom_404 == "/404.html":
+        if self._nearest():
             pages = self.tree.error_pages
-            if pages:
-                rows = "".join(f"  {word('~^' + re.escape(url[:-8]))} {self.names.value(url)};\n" for url in pages)
-                http.append(f"map $uri {self.names('missing')} {{\n  volatile;\n{rows}  default /.trueup/none;\n}}")
-                server.append(f'error_page 404 "{FILE}{self.names("missing")}";')
+            rows = "".join(f"  {word('~^' + re.escape(url[:-8]))} {self.names.value(url)};\n" for url in pages)
+            http.append(f"map $uri {self.names('missing')} {{\n  volatile;\n{rows}  default /.trueup/none;\n}}")
+            server.append(f'error_page 404 "{FILE}{self.names("missing")}";')
         elif (url := page(rules, self.tree, "/")) is not None:
             server.append(f'error_page 404 "{FILE}{self.names.safe(url)}";')
         if rules.custom_50x is not None and self.tree.file(rules.custom_50x):

@@ -58,8 +58,11 @@ class Names:
 
 def _chunks(text: str) -> list[str]:
     out = [""]
+    size = 0
     for char in text:
-        if len(out[-1].encode("utf-8", "surrogateescape")) > LONGEST // 3:
+        size += 24 if char == "$" else 2 if char.isascii() else 4
+        if size > LONGEST:
             out.append("")
+            size = 24
         out[-1] += char
-    return [text] if len(text) <= LONGEST // 3 else out
+    return out

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from reconciler.systems.sites.rules.headers import Block
-from reconciler.systems.sites.rules.pattern import Dialect
+from reconciler.systems.sites.rules.pattern import LONGEST, Dialect
 from reconciler.systems.sites.rules.redirects import Redirect
 
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -27,6 +27,7 @@ HASHED = (
 )
 """How a name tells that it changes with its content: app.3f2a9c01.js, index-Bq3xYz91.css. Digits alone are a date, letters
 alone a word; a page is never one. What is wrongly taken for one would stay in browsers for a year: rather too few."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 _HASHED = re.compile(HASHED)
 HIDDEN = r"/\.(?!well-known(?:/|$))|^/_(?:redirects|headers)$"
 """What is never served: dot-files, apart from /.well-known/ (RFC 8615), and the two files of rules."""
@@ -129,16 +130,16 @@ class BasicAuth:
             raise ValueError("A realm is printable ASCII without quotes and backslashes.")
         if self.realm == "off":
             raise ValueError("nginx takes the realm `off` for no protection.")
-        if any(not path.startswith("/") or re.search(r"[\x00-\x1f\x7f\\]", path) for path in self.paths):
+        if any(not path.startswith("/") or len(path) > LONGEST or _CONTROL.search(path) for path in self.paths):
             raise ValueError("A protected path starts with a slash.")
 
     @cached_property
-    def regex(self) -> str:
-        """Matches URL paths and files' paths: /secret also protects /secret.html and /secret/index.html."""
-        return "^(?:" + "|".join(_protects(path) for path in self.paths) + ")$"
+    def regexes(self) -> tuple[str, ...]:
+        """Match URL paths and files' paths: /secret also protects /secret.html and /secret/index.html."""
+        return tuple(f"^{_protects(path)}$" for path in self.paths)
 
     def covers(self, path: str) -> bool:
-        return bool(self.paths) and re.search(self.regex, path, re.DOTALL) is not None
+        return any(re.search(regex, path, re.DOTALL) for regex in self.regexes)
 
 
 def _protects(path: str) -> str:
@@ -234,7 +235,7 @@ class Rules:
             ):
                 raise ValueError(f"{path} is no page of a site.")
         for pattern, value in self.cache:
-            if not pattern.startswith(("/", "*")) or re.search(r"[\x00-\x1f\x7f\\]", pattern):
+            if not pattern.startswith(("/", "*")) or len(pattern) > LONGEST or _CONTROL.search(pattern):
                 raise ValueError(f"The cache pattern {pattern} starts neither with a slash nor with a *.")
             if not re.fullmatch(r"[\x21-\x7e][\x20-\x7e]*", value):
                 raise ValueError("A Cache-Control is printable ASCII.")

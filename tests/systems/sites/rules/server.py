@@ -61,7 +61,7 @@ def main_config(folder: Path, sites: str) -> str:
         f"  {name}_temp_path {folder}/tmp-{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     return (
-        f"{load}user root;\nworker_processes 1;\ndaemon off;\npid {folder}/pid;\nerror_log {folder}/error.log warn;\n"
+        f"{load}user root;\nmaster_process off;\ndaemon off;\npid {folder}/pid;\nerror_log {folder}/error.log warn;\n"
         f"events {{ worker_connections 256; }}\nhttp {{\n{temporary}  include {sites};\n}}\n"
     )
 
@@ -97,7 +97,7 @@ def running(folder: Path, sites: Mapping[str, str]) -> Iterator[Path]:
             time.sleep(0.02)
         yield folder
     finally:
-        process.terminate()
+        process.kill()  # one process, which keeps nothing
         process.wait(30)
 
 
@@ -122,7 +122,13 @@ def ask(
         link.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape"))
         reply = http.client.HTTPResponse(link, method=method)
         reply.begin()
-        return Reply(reply.status, tuple(reply.getheaders()), reply.read())
+        got = tuple((name, _utf8(value)) for name, value in reply.getheaders())
+        return Reply(reply.status, got, reply.read())
+
+
+def _utf8(value: str) -> str:
+    """What the bytes of a header say; http.client takes them for Latin-1."""
+    return value.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 def certificate(folder: Path) -> tuple[str, str]:
