@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 import lab
 from lab import LabHost
-
-sys.path.insert(0, str(Path(__file__).parent))
-from places import Place, clear
+from tests.systems.sites.host.places import Place, clear
 
 
 @pytest.fixture(scope="session")

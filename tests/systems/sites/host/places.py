@@ -15,6 +15,7 @@ from typing import Any
 from lab import LabHost
 
 SITE = Path(__file__).resolve().parents[4] / "reconciler/systems/sites/kinds/site"
+HERE = Path(__file__).parent
 HOME = "/srv/trueup"
 MARK = "/.well-known/trueup/release"
 INCLUDE = "include /srv/trueup/sites/*/current/site.conf;\n"
@@ -175,3 +176,20 @@ def clear(host: LabHost) -> None:
         "while pgrep -x nginx >/dev/null; do sleep 0.05; done", check=False,
     )  # fmt: skip
     prepare(host)
+
+
+def under_load(place: Place, switches: int, visitors: int = 8) -> dict[str, Any]:
+    """What visitors get while two releases take turns."""
+    host = place.host
+    for release, text in (("r2", "two"), ("r1", "one")):
+        place.serve(release, place.files(index_html=text))
+    host.write("/run/load.py", (HERE / "load.py").read_text("utf-8"))
+    host.run(
+        f"python3 -I /run/load.py {place.domain} {place.port} one,two {visitors} >/run/loaded 2>&1 & echo $! > /run/load.pid"
+    )
+    for number in range(switches):
+        done = place.switch(f"r{2 - number % 2}")
+        assert done == {"changed": True, "failed": False, "msg": ""}, done
+    host.run("touch /run/enough; while kill -0 $(cat /run/load.pid) 2>/dev/null; do sleep 0.1; done; rm /run/enough")
+    found: dict[str, Any] = json.loads(host.read("/run/loaded"))
+    return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from places import HOME, Place
+
+from tests.systems.sites.host.places import HOME, Place
 
 pytestmark = pytest.mark.hosts
 BLOB = "8baef1b4abc478178b004d62031cf7fe6db6f903"

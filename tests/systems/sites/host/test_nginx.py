@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from places import SITE, Place, install
+
+from tests.systems.sites.host.places import HERE, SITE, Place, install, under_load
 
 pytestmark = pytest.mark.hosts
-HERE = Path(__file__).parent
 LISTENER = "python3 -I -c 'import socket,time; s=socket.create_server((\"0.0.0.0\", {port})); time.sleep(600)'"
 
 
@@ -118,23 +117,6 @@ def test_a_switch_that_was_cut_before_its_proof_is_not_told_as_served(place: Pla
 def test_no_request_fails_while_releases_are_switched(place: Place) -> None:
     seen = under_load(place, switches=8)
     assert seen["failed"] == 0 and seen["fresh"] > 100 and seen["kept"] > 100, seen
-
-
-def under_load(place: Place, switches: int, visitors: int = 8) -> dict[str, Any]:
-    """What visitors get while two releases take turns."""
-    host = place.host
-    for release, text in (("r2", "two"), ("r1", "one")):
-        place.serve(release, place.files(index_html=text))
-    host.write("/run/load.py", (HERE / "load.py").read_text("utf-8"))
-    host.run(
-        f"python3 -I /run/load.py {place.domain} {place.port} one,two {visitors} >/run/loaded 2>&1 & echo $! > /run/load.pid"
-    )
-    for number in range(switches):
-        done = place.switch(f"r{2 - number % 2}")
-        assert done == {"changed": True, "failed": False, "msg": ""}, done
-    host.run("touch /run/enough; while kill -0 $(cat /run/load.pid) 2>/dev/null; do sleep 0.1; done; rm /run/enough")
-    found: dict[str, Any] = json.loads(host.read("/run/loaded"))
-    return found
 
 
 # ---------------------------------------------------------------- kills

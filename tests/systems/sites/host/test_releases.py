@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from places import Place
+
+from tests.systems.sites.host.places import Place
 
 pytestmark = pytest.mark.hosts
 
