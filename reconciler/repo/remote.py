@@ -253,6 +253,8 @@ class _Callbacks(pygit2.RemoteCallbacks):
             self._asked.add("token")
             return pygit2.UserPass(user, self._token(self._given.token_file))
         tried = "the key or token was refused" if self._asked else "it wants a login, and none is configured"
+        if "ssh" in self._asked and self._given.ssh_key is None:
+            tried = "no key of ssh's agent was taken, and gitSshKey names none"
         raise self._say("repo-login", f"{self._what}: {tried}")
 
     def transfer_progress(self, stats: Any) -> None:

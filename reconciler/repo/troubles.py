@@ -51,7 +51,7 @@ CODES: Mapping[str, Code] = {
     "repo-login": Code(
         severity="error",
         meaning="The remote repository refused the login.",
-        cure="HTTPS: put a token into TRUEUP_GIT_TOKEN_FILE. SSH: allow the public key of TRUEUP_SSH_KEY to read there.",
+        cure="HTTPS: put a token into gitTokenFile. SSH: name a private key in gitSshKey, and allow its public key to read there.",
     ),
     "repo-host-key": Code(
         severity="error",

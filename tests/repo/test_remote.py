@@ -183,13 +183,15 @@ def sshd(tmp_path: Path) -> Iterator[Sshd]:
     server.stop()
 
 
-def test_over_ssh_a_key_logs_in_and_the_servers_key_is_verified(make_git: MakeGit, tmp_path: Path, sshd: Sshd) -> None:
+def test_over_ssh_a_key_logs_in_and_the_servers_key_is_verified(
+    make_git: MakeGit, tmp_path: Path, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
     git = make_git()
     first = git.commit("first")
     pins = tmp_path / "git_known_hosts"
 
     def repo(key: str = "user") -> GitRepo:
-        credentials = Credentials(user="root", ssh_key=sshd.folder / key, known_hosts=(pins,))
+        credentials = Credentials(user="root", ssh_key=sshd.folder / key if key else None, known_hosts=(pins,))
         return GitRepo(
             f"ssh://root@127.0.0.1:{sshd.port}{git.folder}", cache_dir=tmp_path / "cache", credentials=credentials
         )
@@ -205,6 +207,9 @@ def test_over_ssh_a_key_logs_in_and_the_servers_key_is_verified(make_git: MakeGi
     assert told.code == "repo-login"
     told = refusal(repo("nothere").fetch)
     assert told.code == "repo-login" and "can't be read" in told.message
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    told = refusal(repo("").fetch)
+    assert told.code == "repo-login" and "ssh's agent" in told.message and "gitSshKey" in told.hint
 
     sshd.reborn()
     git.commit("second")
