@@ -366,8 +366,10 @@ def test_hostile_names_come_out_as_they_are_or_not_at_all(builds: Builds, names:
     except Refused:
         return
     for path, content in contents(builds.sources, found.files).items():
-        said = content.decode()
-        assert said.removeprefix("./").removeprefix("./") == path or said.lstrip("./") == path
+        said = content.decode().rstrip("/")  # which pax readers take away
+        while said.startswith("./"):
+            said = said[2:]
+        assert said == path
         assert not {"..", ".", ""} & set(path.split("/")) and "\\" not in path and not path.startswith("/")
 
 
