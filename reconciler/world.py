@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import manifests
@@ -16,7 +18,7 @@ from .core.problem import Problem, Refused
 from .inputs import paused_hosts, plan_from
 from .manifests.kinds import load_kinds
 from .ports import Files, Repo, Store, Tell, Trip
-from .secrets import FleetKey, Sealed, Sealer, Sources
+from .secrets import FleetKey, Sealed, Sealer, Sources, environ
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -31,6 +33,15 @@ class Silent:
 
     def say(self, event: str, **facts: Json) -> None:
         pass
+
+
+def _hint_of_repo() -> str:
+    """How to name a repository: the one that whoever asks stands in, where he does."""
+    here = Path.cwd()
+    found = next((folder for folder in (here, *here.parents) if (folder / "trueup.yaml").is_file()), None)
+    if found is None:
+        return "write `repo: PATH` in /etc/trueup/server.yaml, or give it for once: TRUEUP_REPO=PATH trueup …"
+    return f"for this one: TRUEUP_REPO={shlex.quote(str(found))} trueup …; for good: `repo: {found}` in /etc/trueup/server.yaml"
 
 
 class World:
@@ -62,6 +73,8 @@ class World:
         """Held by whoever visits hosts: one round at a time, however many ask."""
         self.stopping = False
         """Set by whoever wants the current round to end after the trip that is under way."""
+        self.refusal: tuple[Problem, ...] = ()
+        """Set by a daemon: what its last round was refused with, as by a full disk; empty once one is walked again."""
         self._reading = threading.Lock()
         self._parsed: dict[str, Any] = {}
         """What manifests/ keeps of the reading before: of one commit, so that it can't grow."""
@@ -73,12 +86,11 @@ class World:
     def open(cls, settings: Settings, tell: Tell | None = None, *, read_only: bool = False) -> World:
         """The real thing. Raises Refused when the state is held by another process, or the repository is none."""
         from .repo import Credentials, GitRepo
-        self.refusal: tuple[Problem, ...] = ()
-        """Set by a daemon: what its last round was refused with, as by a full disk; empty once one is walked again."""
         from .store import DuckStore
         from .trip import AnsibleTrip
         from .trip.ssh import begin_pins
 
+        environ.wipe(environ.names(settings))
         kinds = load_kinds()
         repo = None
         if settings.repo:
@@ -108,7 +120,7 @@ class World:
                 Problem(
                     code="no-repo",
                     message="no repository is configured",
-                    hint="write `repo: PATH` in /etc/trueup/server.yaml, or give it for once: TRUEUP_REPO=PATH trueup …",
+                    hint=_hint_of_repo(),
                 )
             )
         return self._repo

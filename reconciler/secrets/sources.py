@@ -22,7 +22,7 @@ from ..core.problem import Problem, Refused
 from ..core.reference import NAME
 from ..ports import Files
 from ..settings import Settings
-from . import age, command, vault
+from . import age, command, environ, vault
 
 FOLDER = "secrets/"
 """Of the repository, where NAME.age and NAME.vault hold the value of NAME."""
@@ -193,7 +193,7 @@ class Sources:
 
     def _without_secrets(self) -> dict[str, str]:
         """The environment for a command: ours, without what is secret in it or configures trueup."""
-        hidden = {str(source["env"]) for source in self.settings.secrets.values() if "env" in source}
+        hidden = environ.names(self.settings)
         return {
             name: text for name, text in self.environ.items() if name not in hidden and not name.startswith("TRUEUP_")
         }

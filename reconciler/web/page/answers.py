@@ -254,7 +254,9 @@ ANSWERS: dict[str, Schema] = {
         hosts=list_of(ref("HostRow"), "the worst that are not Converged"),
         more=count(),
         last=or_null(ref("LastRound")),
-        refusal=list_of(ref("Problem"), "why no round can be walked now (a full disk, a repository that is gone); else empty"),
+        refusal=list_of(
+            ref("Problem"), "why no round can be walked now (a full disk, a repository that is gone); else empty"
+        ),
     ),
     "hosts": document(hosts=list_of(ref("HostRow")), matching=count(), counts=ref("Counts"), total=count(), next=NEXT),
     "host": document(
