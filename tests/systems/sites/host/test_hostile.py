@@ -200,12 +200,17 @@ def test_no_file_is_missing_for_a_moment_while_it_heals(place: Place) -> None:
     host.run(f"python3 -I /run/watch.py {at}/files/f299 >/run/watched 2>&1 & echo $! > /run/watch.pid")
     for _ in range(5):
         host.run(f"rm {at}/files/f7")
-        assert place.stage("r1", files)["changed"]
+        assert place.stage("r1", files, first=SLOW)["changed"]
     host.run("touch /run/enough; while kill -0 $(cat /run/watch.pid) 2>/dev/null; do sleep 0.05; done; rm /run/enough")
     looks, missing = host.read("/run/watched").split()
     assert int(looks) > 1000 and missing == "0"
 
 
+SLOW = """
+import time
+plain = os.rename
+os.rename = lambda *args, **more: (time.sleep(0.05), plain(*args, **more))
+"""
 WATCH = """
 import os, sys
 looks = missing = 0

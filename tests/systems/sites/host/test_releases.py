@@ -61,6 +61,7 @@ def test_a_broken_candidate_is_refused_with_nginxs_own_words(place: Place) -> No
     place.stage("r2", files, config=place.config("r2").replace("gzip_static", "gzip_statik"))
     done = place.switch("r2")
     assert done["failed"] and not done["changed"]
+    assert "refuses the configuration, so nothing was switched" in done["msg"], "found by a test, and not by a reload"
     assert 'unknown directive "gzip_statik" in /srv/trueup/sites/docs/current/site.conf:5' in done["msg"]
     assert place.get() == "200 one" and place.current() == "releases/r1" and place.left() == []
     assert place.probe()["state"] == {"release": "r1", "altered": [], "kept": ["r1", "r2"]}
