@@ -105,7 +105,13 @@ def _accept(world: World, plan_id: str, rules: list[str], who: str) -> None:
         if not met:
             known = ", ".join(sorted({hit.rule for hit in seen.plan.guards})) or "none"
             raise Refused(
-                Problem(code="no-such-guard", message=f"guard {rule} does not stop this plan; those that do: {known}")
+                Problem(
+                    code="no-such-guard",
+                    message=f"guard {rule} does not stop this plan; those that do: {known}",
+                    hint=f"trueup plan shows what stops it; then: trueup apply {seen.plan.id[:8]} --accept GUARD"
+                    if seen.plan.guards
+                    else "nothing is to be accepted: trueup apply carries it out",
+                )
             )
         if any(hit.final for hit in met):
             raise Refused(

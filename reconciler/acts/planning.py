@@ -54,7 +54,19 @@ class Planned:
         assert self.desired is not None and self.sealer is not None
         hosts = sorted({change.key.host for change in plan.changes})
         made = visits.visits(self.kinds, self.desired, hosts, {}, {}, self.sealer.host_key, plan)
-        return playbook.export(made, self.kinds)
+        text = playbook.export(made, self.kinds)
+        return text if plan.changes else text.replace("---\n", f"# It is empty: {_why_empty(plan)}.\n---\n", 1)
+
+
+def _why_empty(plan: Plan) -> str:
+    """Why a plan without changes has none, and what comes next."""
+    if plan.never_seen:
+        return f"{len(plan.never_seen):,} of {plan.hosts_total:,} hosts were never looked at; next: trueup observe"
+    if plan.unseen:
+        return "some things are not looked at yet; next: trueup observe"
+    if plan.waiting:
+        return "what is to be done waits for now; next: trueup plan says for what"
+    return "nothing is to be done"
 
 
 def planned(

@@ -44,7 +44,7 @@ def plan(
     """Show what would change on the hosts, and why. Changes nothing and asks no host.
 
     Exits 2 when there are changes, those that wait (for a retry, a wave that failed, a pause)
-    and what is new and not looked at yet among them.
+    and what is not looked at yet (new in Git, or read otherwise since an upgrade) among them.
 
     Examples:
 

@@ -162,6 +162,8 @@ def status(world: World, args: Args) -> dict[str, Json]:
         "refusal": [problem.json() for problem in world.refusal[:1]],
     }
     if desired is None:
+        if not world.settings.repo:
+            required(world)  # raises: without a repository there is nothing to stand against
         return answer
     view, stood = stand(world, desired)
     where = text(args, "where")

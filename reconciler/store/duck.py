@@ -11,6 +11,7 @@ from .. import __version__
 from ..clock import moment
 from ..core.kind import Kinds
 from ..core.model import Approval, Commit, Desired, HostPast, Key, Owned, Pause, Plan, Report, Row, Untold, digest
+from ..core.model.observed import OLDER_PROBE
 from ..core.problem import Problem, Refused
 from . import bodies, copying, kept, owning, past, people, retention, rounds, troubles, verifying
 from .db import Db, migrations
@@ -335,9 +336,9 @@ class DuckStore:
                 if name in known:
                     con.execute(
                         f"UPDATE observed SET status = {UNKNOWN}, seen_as = 0, right_then = NULL, "
-                        "why = 'read by an older probe: to be looked at again' "
-                        f"FROM resource r WHERE r.res_id = observed.res_id AND r.kind = ? AND status = {PRESENT}",
-                        [kind],
+                        "why = ? FROM resource r "
+                        f"WHERE r.res_id = observed.res_id AND r.kind = ? AND status = {PRESENT}",
+                        [OLDER_PROBE.why, kind],
                     )
 
 

@@ -235,8 +235,9 @@ def _left(plan: Plan, manner: Manner) -> Iterator[str]:
     if len(found) > most:
         yield f"? and {plural(len(found) - most, 'thing')} more not looked at yet (--full)"
     if found:
-        yield f"    {unseen.FIRST}"
-    apart = [left for left in plan.left if left.kind_of != "held" and left not in set(plan.unseen)]
+        yield f"    {unseen.first(plan)}"
+    listed = set(plan.unseen)
+    apart = [left for left in plan.left if left.kind_of != "held" and left not in listed]
     for left in apart[:most]:
         where = f"{clean(left.key.host)}  {left.key.kind} {clean(left.key.name)}"
         yield f"{signs[left.kind_of]} {where}  left alone: {clean(left.why)}"

@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..core.model import Plan, Ref, Source
+from ..core.model.observed import OLDER_PROBE
 from .clean import clean, plural
 
 FIRST = "trueup looks before it does anything, and makes what is missing"
+
+AGAIN = "this version of trueup reads them otherwise: a daemon looks by itself, else trueup observe"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,11 @@ def counted(plan: Plan) -> str:
     return f"{plural(count, 'thing')} on {plural(hosts, 'host')} {'is' if count == 1 else 'are'} not looked at yet"
 
 
+def first(plan: Plan) -> str:
+    """What happens before anything is done, and what whoever reads it may do."""
+    return AGAIN if any(left.why == OLDER_PROBE.why for left in plan.unseen) else FIRST
+
+
 def lines(plan: Plan, most: int) -> Iterator[str]:
     """One line a thing, without its place."""
     found = things(plan)
@@ -57,4 +65,4 @@ def lines(plan: Plan, most: int) -> Iterator[str]:
         yield f"? and {len(found) - most:,} more not looked at yet"
 
 
-__all__ = ["FIRST", "Unseen", "counted", "lines", "things"]
+__all__ = ["FIRST", "Unseen", "counted", "first", "lines", "things"]

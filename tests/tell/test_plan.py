@@ -29,7 +29,7 @@ from reconciler.core.model import (
     Spread,
     digest,
 )
-from reconciler.core.model.observed import NEVER_SEEN
+from reconciler.core.model.observed import NEVER_SEEN, OLDER_PROBE
 from reconciler.core.plan import PlanInput, plan
 from reconciler.manifests.kinds import load_kinds
 from reconciler.tell import plan_json, plan_md, plan_text, remote
@@ -170,6 +170,20 @@ def test_what_is_new_in_git_and_not_looked_at_yet_is_not_called_nothing(kinds: K
         == made.unseen
     )
     assert review.effect(made, made)[0].unseen == ()
+
+
+def test_what_an_older_probe_read_is_not_called_nothing_either(kinds: Kinds) -> None:
+    ada = Manifest(kind="User", name="ada", source=Source(path="users/ada.yaml", line=1))
+    spread = Spread(manifest=ada, hosts=("web-1",), same=Meaning(spec={}, digest="d"))
+    desired = Desired(
+        commit=COMMIT, policy=Policy(mode="enforce"), hosts={"web-1": Host(name="web-1")}, spreads=(spread,)
+    )
+    rows = tuple(Row(key=one.key, desired=one, seen=OLDER_PROBE, owned=None) for one in desired.resources())
+    made = plan(PlanInput(kinds=kinds, desired=desired, rows=rows, looked=False))
+    assert [left.key.host for left in made.unseen] == ["web-1"], "the plan exits 2"
+    screen = plan_text.text(kinds, made).splitlines()
+    assert screen[0] == "Nothing to do that is known yet: 1 thing on 1 host is not looked at yet."
+    assert screen[-1].strip().endswith("a daemon looks by itself, else trueup observe")
 
 
 def test_hostile_names_reach_no_terminal(kinds: Kinds) -> None:

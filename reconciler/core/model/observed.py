@@ -30,6 +30,8 @@ class Unknown:
 
 NEVER_SEEN = Unknown("never looked at")
 """Of a thing that no look was for, as one that is new in Git."""
+OLDER_PROBE = Unknown("read by an older probe: to be looked at again")
+"""Of a thing that was looked at, and whose kind reads otherwise since an upgrade of trueup."""
 
 Observation: TypeAlias = Present | Absent | Unknown
 

@@ -8,7 +8,7 @@ from enum import Enum
 
 from .desired import Meaning, Resource
 from .names import Commit, Json, Key, Source, digest
-from .observed import NEVER_SEEN, Absent, Observation
+from .observed import NEVER_SEEN, OLDER_PROBE, Absent, Observation
 from .past import Owned
 
 
@@ -169,9 +169,10 @@ class Plan:
 
     @property
     def unseen(self) -> tuple[Left, ...]:
-        """What nobody looked at yet on hosts that were looked at, as what is new in Git: a look comes before anything
-        is done, and shows what it needs."""
-        return tuple(left for left in self.left if left.kind_of == "unknown" and left.why == NEVER_SEEN.why)
+        """What nobody looked at yet on hosts that were looked at, as what is new in Git, or since an upgrade that reads
+        its kind otherwise: a look comes before anything is done, and shows what it needs."""
+        yet = (NEVER_SEEN.why, OLDER_PROBE.why)
+        return tuple(left for left in self.left if left.kind_of == "unknown" and left.why in yet)
 
     @property
     def held(self) -> tuple[Left, ...]:
