@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.systems.sites.rules import conditional, fields, passwords, target
 from reconciler.systems.sites.rules.redirects import REDIRECTS, Redirect
-from reconciler.systems.sites.rules.resolve import Found, Moved, page, resolve
+from reconciler.systems.sites.rules.resolve import Found, Moved, named, page, resolve
 from reconciler.systems.sites.rules.site import EMPTY, RELEASE_HEADER, RELEASE_URL, Rules, Tree, etag_of, hidden
 
 
@@ -161,14 +161,14 @@ class _Answering:
     def _apply(self, rule: Redirect, match: Mapping[str, str], at: _At) -> Answer:
         if rule.internal:
             to = "".join(match.get(piece, "") if odd % 2 else piece for odd, piece in enumerate(rule.template()[0]))
-            if rule.code == 200:
-                return self._internal(200, to, at)
+            if rule.code != 200 and len(rule.template()[0]) == 1 and named(self.tree, to) is None:
+                return self._page(404, at.path, at) if rule.code == 404 else self._bare(rule.code, at)
             return self._internal(rule.code, to, at)
         return self._moved(rule.code, location(rule, match, at.asked), at)
 
     def _internal(self, status: int, to: str, at: _At) -> Answer:
         """Answer with a file of the site, the address stays."""
-        found = None if hidden(to) else self._target(to)
+        found = named(self.tree, to)
         if status != 200:
             if found is None:
                 return self._guarded(at, to, lambda: self._bare(404, at))
@@ -176,12 +176,6 @@ class _Answering:
         if found is None:
             return self._guarded(at, to, lambda: self._page(404, to, at))
         return self._guarded(at, to, lambda: self._serve(200, found, at))
-
-    def _target(self, to: str) -> Found | None:
-        for url in (to, to + ".html", re.sub(r"/+", "/", to + "/index.html")):
-            if self.tree.file(url):
-                return Found(url)
-        return None
 
     def _page(self, status: int, path: str, at: _At) -> Answer:
         url = page(self.rules, self.tree, path)
@@ -249,7 +243,8 @@ class _Answering:
         return Answer(status=status, headers=(("Location", to), *self._bare(status, at).headers))
 
     def _bare(self, status: int, at: _At, *more: tuple[str, str]) -> Answer:
-        headers = [("Content-Type", "text/html"), *more, *self._fields(status, at, at.path)]
+        body = [("Content-Type", "text/html")] if status != 451 else []  # nginx has no page for that one
+        headers = [*body, *more, *self._fields(status, at, at.path)]
         return Answer(status=status, headers=tuple(headers))
 
     def _fields(self, status: int, at: _At, file: str) -> tuple[tuple[str, str], ...]:

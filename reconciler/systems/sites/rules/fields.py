@@ -98,7 +98,8 @@ def fields(
             out.append((ground[name][0] if name in ground else known[name], value))
     out += _cors(rules, status, path, host, origin)
     out += _hsts(rules, status, path, host, secure)
-    return tuple((name, value) for name, value in out if value)
+    # A value may begin or end with an empty placeholder; what surrounds a value is no part of it (RFC 9110, 5.5).
+    return tuple((name, value.strip(" ")) for name, value in out if value)
 
 
 def _cache(rules: Rules, file: str) -> str:

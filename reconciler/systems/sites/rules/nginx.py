@@ -51,7 +51,8 @@ class Place:
     """The folder below which certbot writes .well-known/acme-challenge/."""
     version: tuple[int, ...] = (1, 22, 1)
     brotli: bool = False
-    """Whether the host's nginx has brotli_static."""
+    """Whether the host's nginx has brotli_static. `root` then is a real path, without a symlink above it: the module that
+    Debian 12 has finds no file by a `disable_symlinks` that starts below the root."""
     ipv6: bool = True
     address: str = ""
     """The one IPv4 address to listen at; empty for all."""
@@ -156,7 +157,7 @@ def _common(rules: Rules, place: Place, names: Names) -> list[str]:
     out = [
         *_log(place, names),
         f"root {word(place.root)};",
-        "disable_symlinks on from=$document_root;",
+        f"disable_symlinks on{'' if place.brotli else ' from=$document_root'};",
         "open_file_cache max=10000 inactive=60s;",
         "open_file_cache_valid 10s;",
         "open_file_cache_errors off;",

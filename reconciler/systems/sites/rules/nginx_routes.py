@@ -13,7 +13,7 @@ import re
 from reconciler.systems.sites.rules import fields
 from reconciler.systems.sites.rules.nginx_text import Names, word
 from reconciler.systems.sites.rules.redirects import REDIRECTS, Redirect
-from reconciler.systems.sites.rules.resolve import page, resolve
+from reconciler.systems.sites.rules.resolve import named, page, resolve
 from reconciler.systems.sites.rules.site import HASHED, Rules, Tree
 
 FILE = "/.trueup/file"
@@ -87,6 +87,8 @@ class Routes:
         to = FILE + self._filled(rule, rule.template()[0])
         if rule.code == 200:
             return [f'rewrite {word(rule.source.regex)} "{to}" last;']
+        if len(rule.template()[0]) == 1 and named(self.tree, rule.to) is None:
+            return [f"return {rule.code};"]
         return [f'error_page {rule.code} "{to}";', f"return {rule.code};"]
 
     def _rule(self, rule: Redirect) -> list[str]:

@@ -8,9 +8,10 @@ its workers-sdk): the same but that a folder's index wins for /both/, and codes 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from reconciler.systems.sites.rules.site import Rules, Tree, hashed
+from reconciler.systems.sites.rules.site import Rules, Tree, hashed, hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,13 @@ def _folder(rules: Rules, tree: Tree, path: str) -> Moved | None:
 
 def _first(tree: Tree, *urls: str) -> Found | None:
     return next((Found(url) for url in urls if tree.file(url)), None)
+
+
+def named(tree: Tree, to: str) -> Found | None:
+    """The file that a rewrite's target names: a file, a page without its .html, a folder's index."""
+    if hidden(to):
+        return None
+    return _first(tree, to, to + ".html", re.sub(r"/+", "/", to + "/index.html"))
 
 
 def page(rules: Rules, tree: Tree, path: str) -> str | None:

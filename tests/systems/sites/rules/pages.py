@@ -87,8 +87,8 @@ def tree_of(files: Mapping[str, bytes]) -> Tree:
     return Tree({path: Entry(len(content), hashlib.sha256(content).hexdigest()) for path, content in files.items()})
 
 
-def cut(path: Path) -> tuple[str, dict[str, str]]:
-    """The title and the fences of a page."""
+def cut(path: Path, known: tuple[str, ...] = FENCES, needed: str = "text requests") -> tuple[str, dict[str, str]]:
+    """The title and the fences of a page. A known fence may end with a space: then a word follows it."""
     lines = path.read_text().split("\n")
     if not lines[0].startswith("# ") or lines[0].rstrip().endswith("."):
         raise BadPage(f"{path.name}: the first line is a title: # a behaviour, without a full stop")
@@ -98,7 +98,7 @@ def cut(path: Path) -> tuple[str, dict[str, str]]:
     for line in lines[1:]:
         if name is None and line.startswith("```"):
             name = line[3:].strip()
-            if name not in FENCES or name in fences:
+            if name in fences or not any(name == k or (k[-1] == " " and name.startswith(k)) for k in known):
                 raise BadPage(f"{path.name}: nobody reads a fence called {name!r}, or there are two")
             fences[name] = ""
         elif line == "```":
@@ -107,13 +107,16 @@ def cut(path: Path) -> tuple[str, dict[str, str]]:
             fences[name] += line + "\n"
         elif line.strip():
             prose.append(line)
-    if name is not None or not prose or len(" ".join(prose)) < 40 or "text requests" not in fences:
-        raise BadPage(f"{path.name}: a page says why, closes its fences and has requests")
+    if name is not None or not prose or len(" ".join(prose)) < 40 or needed not in fences:
+        raise BadPage(f"{path.name}: a page says why, closes its fences and has its {needed}")
     return lines[0][2:].strip(), fences
 
 
 def read(path: Path) -> Case:
-    title, fences = cut(path)
+    return read_fences(path, *cut(path))
+
+
+def read_fences(path: Path, title: str, fences: Mapping[str, str]) -> Case:
     given: dict[str, Any] = yaml.safe_load(fences.get("yaml site", "")) or {}
     tls = bool(given.pop("tls", False))
     fields = {name: _field(name, value) for name, value in given.items()}
@@ -132,7 +135,9 @@ def read(path: Path) -> Case:
         problems=fences.get("text problems", ""),
         told="".join(f"{p.path}:{p.line}: {p.severity}: {p.message} {p.hint}\n" for p in (*one, *two)),
         tls=tls,
-        requests=tuple(_asked(block) for block in re.split(r"\n\s*\n", fences["text requests"].strip())),
+        requests=tuple(
+            _asked(block) for block in re.split(r"\n\s*\n", fences.get("text requests", "").strip()) if block
+        ),
     )
 
 

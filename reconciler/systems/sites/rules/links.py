@@ -1,0 +1,101 @@
+"""What an HTML page or a style sheet refers to, with the line where it does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import NamedTuple
+
+PAGES = frozenset({"a", "area", "form"})
+"""Elements that lead to a page; the others load something."""
+ATTRIBUTES = {
+    "a": ("href",),
+    "area": ("href",),
+    "form": ("action",),
+    "link": ("href",),
+    "script": ("src",),
+    "img": ("src", "srcset"),
+    "source": ("src", "srcset"),
+    "video": ("src", "poster"),
+    "audio": ("src",),
+    "track": ("src",),
+    "iframe": ("src",),
+    "embed": ("src",),
+    "object": ("data",),
+    "input": ("src",),
+    "image": ("href", "xlink:href"),
+    "use": ("href", "xlink:href"),
+}
+"""Of the HTML standard's list of attributes (html.spec.whatwg.org), those that hold a URL which a visitor needs."""
+_RELS = frozenset(
+    {"preconnect", "dns-prefetch", "canonical", "alternate", "shortlink", "me", "author", "webmention", "pingback"}
+)
+"""Links that load nothing, or lead elsewhere on purpose."""
+_URL = re.compile(
+    r"""url\(\s*(?:"([^"]*)"|'([^']*)'|([^"'()\s]+))\s*\)|@import\s+(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE
+)
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+
+
+class Link(NamedTuple):
+    """A reference as it is written. `loads`: the page needs it to look right, so that a page in its place is no answer."""
+
+    url: str
+    line: int
+    loads: bool
+
+
+def of_css(text: str, line: int = 1) -> Iterator[Link]:
+    blank = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text)
+    for found in _URL.finditer(blank):
+        url = next((group for group in found.groups() if group), "")
+        if url:
+            yield Link(url, line + blank.count("\n", 0, found.start()), True)
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.links: list[Link] = []
+        self.base: str | None = None
+        self._style = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value for name, value in attrs if value}
+        line = self.getpos()[0]
+        if tag == "base" and self.base is None and "href" in given:
+            self.base = given["href"]
+        if tag == "link" and _RELS & set((given.get("rel") or "").lower().split()):
+            return
+        if tag == "form" and (given.get("method") or "get").lower() != "get":
+            return
+        for name in ATTRIBUTES.get(tag, ()):
+            for url in _urls(name, given.get(name) or ""):
+                self.links.append(Link(url, line, tag not in PAGES))
+        self.links += of_css(given.get("style") or "", line)
+        self._style = tag == "style"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._style = False
+
+    def handle_data(self, data: str) -> None:
+        if self._style:
+            self.links += of_css(data, self.getpos()[0])
+
+
+def _urls(name: str, value: str) -> Iterator[str]:
+    if name != "srcset":
+        yield value.strip()
+        return
+    for candidate in re.split(r",\s+|,$", value):
+        if candidate.split():
+            yield candidate.split()[0]
+
+
+def of_html(text: str) -> tuple[tuple[Link, ...], str | None]:
+    """The links of a page, and what its <base> says. Text that is no HTML has none: a parser of HTML refuses nothing."""
+    reader = _Reader()
+    reader.feed(text)
+    reader.close()
+    return tuple(link for link in reader.links if link.url), reader.base
