@@ -78,7 +78,7 @@ class Sources:
     def before(self, told: Told) -> Sequence[Resolved]:
         """What it came to before that, newest first; as many as `tidy` left."""
         kept = [self.content.kept(name) for name in self.content.names(f"{_key(told)}/was/")]
-        return [self._resolved(one) for one in sorted(filter(None, kept), key=lambda one: (-one.at, one.name))]
+        return [self._resolved(one) for one in reversed(kept) if one is not None]
 
     def trouble(self, told: Told) -> Trouble | None:
         """Why it could not be asked last time, and since when; None when it could."""
@@ -170,7 +170,9 @@ class Sources:
         data = json.dumps(note, sort_keys=True, ensure_ascii=False).encode("utf-8", "backslashreplace")
         tree = self.content.tree(answer.files)
         if kept is not None:
-            self.content.keep(f"{key}/was/{kept.id[:16]}", kept.tree, kept.note, kept.at)
+            # Numbered: two versions may be of one second.
+            last = max((int(name.rpartition("/")[2]) for name in self.content.names(f"{key}/was/")), default=0)
+            self.content.keep(f"{key}/was/{last + 1:08d}", kept.tree, kept.note, kept.at)
         return self._resolved(self.content.keep(f"{key}/now", tree, data, self._now()))
 
     def _with_what_holds(self, source: Source, problem: Problem, since: float) -> Problem:
@@ -194,7 +196,7 @@ class Sources:
                 elif rest != "now" and kept is not None:
                     ours.setdefault(key, []).append(kept)
             for old in ours.values():
-                for kept in sorted(old, key=lambda one: -one.at)[before:]:
+                for kept in sorted(old, key=lambda one: one.name, reverse=True)[before:]:
                     self.content.drop(kept.name)
             places = [source.place for source in wanted.values() if isinstance(source, GitSource)]
             asking.drop_mirrors(self._room, places, self.limits.size)
