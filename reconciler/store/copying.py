@@ -86,7 +86,8 @@ def sha256(path: Path) -> str:
 def open_copy(path: Path) -> duckdb.DuckDBPyConnection:
     """Open a backup to read it. Raises Refused (`state-damaged`, `state-newer`, …)."""
     if not path.exists():
-        raise Refused(Problem(code="backup-missing", path=str(path), message="there is no such file"))
+        hint = f"ls -l {path.parent} shows what is there"
+        raise Refused(Problem(code="backup-missing", path=str(path), message="there is no such file", hint=hint))
     with troubles.told(path):
         con = duckdb.connect(str(path), read_only=True)
         if "migration" not in {row[0] for row in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}:
