@@ -75,8 +75,10 @@ def references(kinds: Kinds, ref: Ref, spec: State, depends_on: Iterable[Ref] = 
     }
 
 
-def arrange(kinds: Kinds, changes: Sequence[Change]) -> tuple[Change, ...]:
-    """The changes of ONE host in the order they run, each with the keys it must wait for."""
+def arrange(kinds: Kinds, changes: Sequence[Change], wave: int = 0) -> tuple[Change, ...]:
+    """The changes of ONE host in the order they run, each with the keys it must wait for, and its wave."""
+    if len(changes) == 1:  # on most hosts, of most plans
+        return (replace(changes[0], wave=wave, after=()),)
     rank = _ranks(tuple(kinds.by_name), kinds.order)
     by_ref = {change.key.ref: change for change in changes}
     waits: dict[Ref, set[Ref]] = {ref: set() for ref in by_ref}
@@ -98,8 +100,8 @@ def arrange(kinds: Kinds, changes: Sequence[Change]) -> tuple[Change, ...]:
 
     host = changes[0].key.host if changes else ""
     return tuple(
-        replace(by_ref[ref], after=tuple(Key(host, other.kind, other.name) for other in sorted(waits[ref])))
-        for ref in _sorted(waits, priority)
+        replace(by_ref[ref], wave=wave, after=tuple(Key(host, other.kind, other.name) for other in sorted(waits[ref])))
+        for ref in (_sorted(waits, priority) if any(waits.values()) else sorted(waits, key=priority))
     )
 
 

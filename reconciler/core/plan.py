@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from . import diff, guard, order, wave
@@ -34,7 +34,7 @@ from .model import (
     State,
     WaveRun,
     canonical,
-    digest,
+    digest_of,
 )
 
 LOADED = "loaded"
@@ -78,7 +78,7 @@ def plan(given: PlanInput) -> Plan:
         for row in given.rows
         if row.key.host not in never and row.key.kind in given.kinds
     ]
-    failing = _failing(given, {key for key, found in decisions if isinstance(found, (Change, Left))})
+    failing = _failing(given, decisions) if given.backoffs else {}
     waiting = {key: failed for key, failed in failing.items() if failed.until > given.now}
     runs = [run for run in given.wave_runs if run.commit == given.desired.commit.id]
     held = wave.hold(given.desired.policy, runs, failing, given.now)
@@ -126,7 +126,7 @@ def plan(given: PlanInput) -> Plan:
         retry_at=min((failed.until for failed in waiting.values()), default=None),
     )
     unanswered = replace(made, guards=tuple(replace(hit, approved_by="") for hit in made.guards))
-    return replace(made, id=digest(document(given.kinds, unanswered)))
+    return replace(made, id=digest_of(_canonical(given.kinds, unanswered)))
 
 
 def _never_seen(given: PlanInput) -> frozenset[str]:
@@ -137,8 +137,9 @@ def _never_seen(given: PlanInput) -> frozenset[str]:
     )
 
 
-def _failing(given: PlanInput, open_ones: Collection[Key]) -> dict[Key, Backoff]:
+def _failing(given: PlanInput, decisions: Sequence[tuple[Key, diff.Decision]]) -> dict[Key, Backoff]:
     """Failures of this commit that nobody mended: what is right now, or wanted otherwise now, failed once."""
+    open_ones = {key for key, found in decisions if isinstance(found, (Change, Left))}
     found = {}
     for failed in given.backoffs:
         wanted = given.desired.get(failed.key)
@@ -243,13 +244,13 @@ def _triggered(
 
 def _arranged(kinds: Kinds, decided: list[Change], dealt: tuple[tuple[str, ...], ...]) -> tuple[Change, ...]:
     by_host: dict[str, list[Change]] = {}
-    for change in sorted(decided, key=lambda change: change.key):
+    for change in decided:
         by_host.setdefault(change.key.host, []).append(change)
     return tuple(
-        replace(change, wave=number)
+        change
         for number, hosts in enumerate(dealt, 1)
         for host in hosts
-        for change in order.arrange(kinds, by_host[host])
+        for change in order.arrange(kinds, by_host[host], number)
     )
 
 
@@ -263,20 +264,39 @@ def document(kinds: Kinds, made: Plan) -> dict[str, Json]:
 
     What a secret's keyed hash was stays out too: only that it differs.
     """
-    changed = sorted({change.key.host for change in made.changes})
+    return _document(made, [change_json(kinds, change) for change in made.changes])
+
+
+def _canonical(kinds: Kinds, made: Plan) -> Iterator[str]:
+    """The canonical text of `document`, in parts: as a whole, that of a large plan takes several times its own memory."""
+    frame = _document(made, [])
+    for index, name in enumerate(sorted(frame)):
+        yield f"{',' if index else '{'}{canonical(name)}:"
+        if name != "changes":
+            yield canonical(frame[name])
+            continue
+        yield "["
+        for number, change in enumerate(made.changes):
+            yield ("," if number else "") + canonical(change_json(kinds, change))
+        yield "]"
+    yield "}"
+
+
+def _document(made: Plan, changes: list[Json]) -> dict[str, Json]:
+    changed = len({change.key.host for change in made.changes})
     return {
         "format": 1,
         "commit": made.commit.id,
         "summary": summary(made),
         "hosts": {
             "total": made.hosts_total,
-            "changed": len(changed),
+            "changed": changed,
             "neverSeen": list(made.never_seen),
             "unreachable": dict(made.unreachable),
             "waves": [list(hosts) for hosts in made.waves],
         },
         "guards": [_guard_json(hit) for hit in made.guards],
-        "changes": [change_json(kinds, change) for change in made.changes],
+        "changes": changes,
         "adopt": [key.json() for key in made.adopt],
         "release": [key.json() for key in made.release],
         "left": [
@@ -356,7 +376,7 @@ def _masked_within(value: Json) -> Json:
 
 def text_of(made: Plan, kinds: Kinds) -> str:
     """The canonical bytes of a plan, as text: equal plans give equal text under any hash seed."""
-    return canonical(document(kinds, made))
+    return "".join(_canonical(kinds, made))
 
 
 __all__ = [

@@ -195,7 +195,8 @@ def _rows(db: Db, names: Names, sheet: Sheet, found: Sequence[tuple[Any, ...]]) 
                 owned=mine,
             )
         )
-    return tuple(sorted(made, key=lambda row: row.key))
+    # By the texts, not by Key's own comparing: tuples of them compare without a call.
+    return tuple(sorted(made, key=lambda row: (row.key.host, row.key.kind, row.key.name)))
 
 
 def observation(status: int | None, state: int, why: str, texts: Mapping[int, Any]) -> Observation:

@@ -7,7 +7,7 @@ the `past` is what is owned, a plan (`planned`) of changes closes the gap, and a
 
 from .desired import Desired, Manifest, Meaning, Resource, Spread
 from .inventory import DEFAULT_WAVES, Host, Limit, Policy, WaveRule
-from .names import NOTHING, Commit, Json, Key, Ref, Source, State, canonical, digest
+from .names import NOTHING, Commit, Json, Key, Ref, Source, State, canonical, digest, digest_of
 from .observed import Absent, Observation, Present, Unknown, observation, reading_json, same_observation
 from .past import Approval, Backoff, HostPast, Origin, Owned, Pause, Untold, WaveRun
 from .planned import Action, Change, FieldChange, GuardHit, Hold, Left, Plan, Reason, Row
@@ -64,6 +64,7 @@ __all__ = [
     "WaveRun",
     "canonical",
     "digest",
+    "digest_of",
     "observation",
     "reading_json",
     "same_observation",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -18,9 +18,13 @@ State: TypeAlias = Mapping[str, Json]
 NOTHING: State = MappingProxyType({})
 
 
+# Made once: json.dumps makes one at each call, which takes as long as the text of a small value.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=dict)
+
+
 def canonical(value: Json) -> str:
     """The one text of a JSON value: sorted keys, no spaces, non-ASCII as it is."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=dict)
+    return _ENCODER.encode(value)
 
 
 def digest(value: Json) -> str:
@@ -28,7 +32,15 @@ def digest(value: Json) -> str:
 
     64 bits: among 5 million resources a chance meeting of two that are compared is below 1e-12.
     """
-    return hashlib.blake2b(canonical(value).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return digest_of((canonical(value),))
+
+
+def digest_of(parts: Iterable[str]) -> str:
+    """The same of a canonical text that comes in parts, so that a long one need not be there as a whole."""
+    made = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        made.update(part.encode("utf-8", "surrogatepass"))
+    return made.hexdigest()
 
 
 @dataclass(frozen=True, order=True, slots=True)
