@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import manifests
 from ..core import review, visits
@@ -21,6 +22,9 @@ from ..manifests.kinds import known, load_kinds
 from ..ports import Files
 from ..secrets import FleetKey, Sealer, Sources
 from ..settings import Settings
+
+if TYPE_CHECKING:
+    from ..manifests import Reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,12 +137,12 @@ def _known(settings: Settings, kinds: Kinds, files: Files, sealer: Sealer) -> Pl
             older = store.older_reading(manifests.ground_of(lasting), files.commit)
             if older is None:
                 return None
-            cache = manifests.recalled(older[1], older[0], files)
-            reading = manifests.read(files, kinds, sealer.reading(files).seal, cache=cache)
+            reading = _read_what_changed(kinds, files, sealer, *older)
             problems, unchecked = reading.problems, reading.unchecked
             if reading.desired is None:
                 return Planned(kinds=kinds, files=files, problems=problems)
             desired = reading.desired
+            del older, reading  # what reading remembers of each file would take as much room as the plan itself
         plan = plan_from(store, kinds, desired, now := time.time())
     finally:
         store.close()
@@ -152,6 +156,11 @@ def _known(settings: Settings, kinds: Kinds, files: Files, sealer: Sealer) -> Pl
         sealer=sealer,
         now=now,
     )
+
+
+def _read_what_changed(kinds: Kinds, files: Files, sealer: Sealer, older: Desired, told: str) -> Reading:
+    cache = manifests.recalled(told, older, files)
+    return manifests.read(files, kinds, sealer.reading(files).seal, cache=cache)
 
 
 def files_of(settings: Settings, place: Path | None, rev: str) -> Files:

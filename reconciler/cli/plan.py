@@ -54,14 +54,14 @@ def plan(
 
       trueup plan example-repo --observed seen.yaml
     """
+    # A plan of a large fleet is millions of objects without a circle among them: looking for circles takes as long as it.
+    gc.disable()
     from ..acts.planning import planned
     from ..settings import load
     from ..tell import plan_json, plan_md, plan_text, problems
     from ..tell.clean import plural
     from ..tell.plan_view import not_checked, only
 
-    # A plan of a large fleet is millions of objects without a circle among them: looking for circles takes as long as it.
-    gc.disable()
     settings = load()
     made = planned(settings, repo, rev, base, observed, whole=format is Format.playbook)
     if made.problems:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ..core.kind import Finding, Unresolved
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 class Library:
     """What all manifests of one reading share: each file is read once, each template compiled once."""
 
-    def __init__(self, files: Files, variables: Callable[[str], State]) -> None:
+    def __init__(self, files: Files, contexts: Mapping[str, tuple[str, State]]) -> None:
         self.files = files
-        self._variables = variables
-        """Host name → what a template sees as `vars`."""
+        self._contexts = contexts
+        """Host name → a digest of what a template sees there, and its `vars`."""
         self._bytes: dict[str, bytes] = {}
         self._trees: dict[str, dict[str, str]] = {}
         self._templates: Templates | None = None
@@ -50,7 +50,7 @@ class Library:
             from .templates import Templates  # Jinja2 costs 60 ms: only repositories with templates pay
 
             self._templates = Templates()
-        return self._templates.render(text, host=host, variables=self._variables(host.name))
+        return self._templates.render(text, host=host, variables=self._contexts[host.name][1])
 
 
 class Ask:

@@ -94,7 +94,7 @@ class Resolver:
     _contexts: dict[str, tuple[str, State]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._library = Library(self.files, lambda host: self._context(host)[1])
+        self._library = Library(self.files, self._contexts)
 
     def all(self, entries: Iterable[Entry]) -> list[Item]:
         """Every manifest, in the order of `entries`; what could not be resolved is not `whole`, and a problem."""

@@ -197,36 +197,50 @@ class Templates:
     def __init__(self) -> None:
         self._environment = _Environment()
         self._compiled: dict[str, Any] = {}
+        self._sights: dict[str, dict[str, Any]] = {}
 
     def render(self, text: str, *, host: Host | None, variables: State) -> Json:
         """`text` with `vars`, `labels` and `host` filled in, and `secret('NAME')`: a text, or `{"join": [part, …]}` with
-        references to secrets among the parts (core/reference.py). Raises Failure."""
+        references to secrets among the parts (core/reference.py). Raises Failure.
+
+        A host's `variables` are the same at each call: what a template sees of it is laid out once."""
         template = self._compiled.get(text) or self._compile(text)
         if isinstance(template, Failure):
             raise template
-        labels: Mapping[str, str] = host.labels if host else {}
-        view = HostView(host.name, host.address, host.port, host.user) if host else HostView("", "", 22, "root")
         self._environment.steps = 0
-        found: list[Mapping[str, Json]] = []
-        mark = f"\0{token_hex(8)}:"
-
-        def put(reference: Mapping[str, Json]) -> str:
-            found.append(reference)
-            return f"{mark}{len(found) - 1}\0"
-
+        secrets = _Secrets()
+        sight = self._sight(host, variables)
+        seen = {**sight, "vars": _with_secrets(sight["vars"], secrets.put), "secret": secrets.ask}
         parts: list[str] = []
         size = 0
         try:
-            for part in template.generate(
-                vars=_with_secrets(variables, put), labels=labels, host=view, secret=_asking(put)
-            ):
-                size += len(part)
-                if size > MAX_TEXT:
-                    raise Limit(f"more than {MAX_TEXT:,} characters")
-                parts.append(part)
+            try:
+                # As template.generate does, which lays out Jinja2's own names anew for each of a host's templates.
+                for part in template.root_render_func(template.new_context(seen, shared=True)):
+                    size += len(part)
+                    if size > MAX_TEXT:
+                        raise Limit(f"more than {MAX_TEXT:,} characters")
+                    parts.append(part)
+            except Exception:
+                self._environment.handle_exception()  # raises it again, with the template's own lines
         except Exception as error:
-            raise _failure(error, variables, labels) from None
-        return _joint("".join(parts), mark, found)
+            raise _failure(error, variables, sight["labels"]) from None
+        return _joint("".join(parts), secrets.mark, secrets.found)
+
+    def _sight(self, host: Host | None, variables: State) -> dict[str, Any]:
+        """What templates see of a host, but for secrets."""
+        name = host.name if host else ""
+        found = self._sights.get(name)
+        if found is None:
+            view = HostView(host.name, host.address, host.port, host.user) if host else HostView("", "", 22, "root")
+            labels: Mapping[str, str] = host.labels if host else {}
+            found = self._sights[name] = {
+                **self._environment.globals,
+                "vars": variables,
+                "labels": labels,
+                "host": view,
+            }
+        return found
 
     def _compile(self, text: str) -> Any:
         try:
@@ -243,13 +257,27 @@ class Templates:
         return found
 
 
-def _asking(put: Callable[[Mapping[str, Json]], str]) -> Callable[[str], Secret]:
-    def secret(name: str) -> Secret:
+class _Secrets:
+    """The secrets that one rendering puts out."""
+
+    __slots__ = ("found", "mark")
+
+    def __init__(self) -> None:
+        self.found: list[Mapping[str, Json]] = []
+        self.mark = ""
+        """Stands before each in the text; nobody can guess it."""
+
+    def put(self, reference: Mapping[str, Json]) -> str:
+        if not self.found:
+            self.mark = f"\0{token_hex(8)}:"
+        self.found.append(reference)
+        return f"{self.mark}{len(self.found) - 1}\0"
+
+    def ask(self, name: str) -> Secret:
+        """`secret('NAME')` in a template."""
         if not isinstance(name, str) or not _SECRET_NAME.fullmatch(name):
             raise Limit("secret() takes the name of one: letters, digits, `.`, `_` and `-`")
-        return Secret({"secret": name}, put)
-
-    return secret
+        return Secret({"secret": name}, self.put)
 
 
 def _with_secrets(value: Json, put: Callable[[Mapping[str, Json]], str]) -> Any:
