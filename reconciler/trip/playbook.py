@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ..core.kind import Kinds
 from ..core.model import Change, Host, Json, Op, Present, State, Visit, canonical
-from . import yamltext
+from . import shipped, yamltext
 from .yamltext import Noted, Raw
 
 PUT = "trueup.host.put"
@@ -36,8 +36,10 @@ class Step:
 
 @dataclass
 class Secrets:
-    """Variables in place of what is sealed or only in Git."""
+    """What a playbook can't hold itself: variables in place of what is sealed or only in Git, and whether cargo is its own."""
 
+    cargo: bool = False
+    """The playbook itself brings what ops need in the host's store: no visit has."""
     names: dict[str, tuple[str, State]] = field(default_factory=dict)
     """Variable → a host that it is for, and the value that it stands for."""
 
@@ -67,7 +69,7 @@ class Secrets:
 
 def export(visits: Sequence[Visit], kinds: Kinds) -> str:
     """The playbook's text; a comment alone when nothing changes."""
-    secrets = Secrets()
+    secrets = Secrets(cargo=True)
     text = yamltext.document(made) if (made := plays(visits, kinds, secrets)) else "---\n[]\n"
     return _head(secrets) + text
 
@@ -193,6 +195,8 @@ def _tasks(op: Op, change: Change, kinds: Kinds, secrets: Secrets) -> list[Task]
         tasks = [{"name": words, **task} for task in kinds[change.key.kind].plain_tasks(op)]
     else:
         tasks = [{"name": words, op.module: dict(op.args)}]
+    if secrets.cargo:
+        tasks = [*shipped.tasks(op.cargo, words), *tasks]
     for task in tasks:
         if _holds_secret(task):
             task["no_log"] = True
