@@ -27,7 +27,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 Columns: TypeAlias = Mapping[str, "numpy.typing.NDArray[Any]"]
 
 REMEMBERED = 1000
-"""Writes of which it is known whose rows they changed."""
+"""Writes of which it is known whose rows they changed, at most …"""
+REMEMBERED_HOSTS = 20_000
+"""… and hosts of them all together: a thousand writes about ten thousand hosts each would be half a gigabyte."""
 
 SHEETS = "sheet"
 """An in-memory database beside the file: what a commit wants is laid out there to be joined, and never written down."""
@@ -42,7 +44,9 @@ class Db:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.generation = 0
-        self._touched: deque[tuple[int, frozenset[int] | None]] = deque(maxlen=REMEMBERED)
+        self._touched: deque[tuple[int, frozenset[int] | None]] = deque()
+        self._touched_hosts = 0
+        """How many hosts all of those are about together."""
         self.openings = 0
         """How often the file was opened: what was laid out beside it in memory (SHEETS) lasts for one of them."""
         self.lock = threading.RLock()
@@ -130,8 +134,14 @@ class Db:
                 self._inside = False
                 # The log first: who sees the new generation finds what it was about.
                 about = None if self._about_all else frozenset[int]().union(*self._about)
-                self._touched.append((self.generation + 1, about))
+                self._remember(about)
                 self.generation += 1
+
+    def _remember(self, about: frozenset[int] | None) -> None:
+        self._touched.append((self.generation + 1, about))
+        self._touched_hosts += len(about or ())
+        while len(self._touched) > REMEMBERED or (self._touched_hosts > REMEMBERED_HOSTS and len(self._touched) > 1):
+            self._touched_hosts -= len(self._touched.popleft()[1] or ())
 
     def touched_since(self, generation: int) -> frozenset[int] | None:
         """Hosts that writes after `generation` were about; None: any of them may be."""

@@ -267,3 +267,24 @@ def test_a_file_that_is_gone_is_not_begun_anew_under_who_had_it_open(tmp_path: P
     away.rename(path.parent)
     assert store.db.rows("SELECT count(*) FROM observed") == [(1,)]
     store.close()
+
+
+def test_what_writes_were_about_is_forgotten_before_it_is_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large fleet each look is a write about all hosts: who asks about long ago is told that any may have changed."""
+    monkeypatch.setattr(db, "REMEMBERED_HOSTS", 250)
+    opened = db.Db(tmp_path / "state.duckdb")
+    begun = opened.generation
+    for _ in range(5):
+        with opened.writing(set(range(100))):
+            pass
+    assert opened.touched_since(opened.generation - 2) == frozenset(range(100))
+    assert opened.touched_since(begun) is None
+    with opened.writing(set(range(1000))):
+        pass
+    assert opened.touched_since(opened.generation - 1) == frozenset(range(1000)), "the last write is always known"
+    assert opened.touched_since(opened.generation - 2) is None
+    for _ in range(3):
+        with opened.writing(set()):
+            pass
+    assert opened.touched_since(opened.generation - 3) == frozenset()
+    opened.close()
