@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.systems.sites.rules import conditional, fields, passwords, target
-from reconciler.systems.sites.rules.redirects import REDIRECTS, Redirect
+from reconciler.systems.sites.rules.redirects import Redirect
 from reconciler.systems.sites.rules.resolve import Found, Moved, named, page, resolve
 from reconciler.systems.sites.rules.site import EMPTY, RELEASE_HEADER, RELEASE_URL, Rules, Tree, etag_of, hidden
 
@@ -323,6 +323,3 @@ def location(rule: Redirect, match: Mapping[str, str], asked: target.Target) -> 
     if fragment:
         to += "#" + fragment
     return to if rule.static else target.unescape_redirect(to)
-
-
-__all__ = ["REDIRECTS", "Answer", "Fits", "Here", "Request", "answer", "location", "matching"]

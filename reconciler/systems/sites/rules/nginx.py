@@ -265,6 +265,3 @@ def _zones(rules: Rules, place: Place, names: Names) -> list[str]:
         both = f'"{names("realm1")}{names("realm2")}"'
         out.append(f"map {both} {names('realm')} {{\n  volatile;\n  00 off;\n  default {realm};\n}}")
     return out
-
-
-__all__ = ["Place", "config"]

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.systems.sites.rules import examine as examine_module
 from reconciler.systems.sites.rules import redirects
+from reconciler.systems.sites.rules.codes import CODES
 from reconciler.systems.sites.rules.examine import biggest, examine
 from reconciler.systems.sites.rules.site import Entry, Rules, Tree
 from reconciler.systems.sites.rules.urls import urls, urls_changed
@@ -81,3 +83,13 @@ def test_a_page_that_only_the_app_stands_in_for_is_lost() -> None:
 def test_the_biggest_files_come_first() -> None:
     files = Tree({"a": Entry(5, "1"), "b": Entry(9, "2"), "c": Entry(5, "3")})
     assert biggest(files, 2) == (("b", 9), ("a", 5))
+
+
+def test_every_finding_has_a_meaning_and_a_cure() -> None:
+    """Each code in the sources is in the table with its severity, and none is there for nothing."""
+    folder = Path(examine_module.__file__).parent
+    text = "".join(path.read_text() for path in folder.glob("*.py") if path.name != "codes.py")
+    assert {code for code in CODES if f'"{code}"' not in text} == set()
+    pages_ = [pages.cut(path, FENCES, "text findings")[1]["text findings"] for path in PATHS]
+    told = {line.split(" ")[2].rstrip(":") for page in pages_ for line in page.splitlines()}
+    assert told <= set(CODES)
