@@ -164,10 +164,19 @@ def _accounts(lower: Path, tree: Path) -> None:
         write(tree / "etc" / name, "")
 
 
+def _log_folders(lower: Path, tree: Path) -> None:
+    """The folders below /var/log that packages brought, empty: nginx doesn't start without its own."""
+    for below in sorted(path for path in (lower / "var/log").glob("*/") if path.is_dir() and not path.is_symlink()):
+        made, info = tree / "var/log" / below.name, below.stat()
+        folder(made, stat.S_IMODE(info.st_mode))
+        os.chown(made, info.st_uid, info.st_gid)
+
+
 def fill(tree: Path, lower: Path, public_key: str) -> None:
     """Write what every host of a lab has in place of what is hidden; `public_key` may log in as root."""
     for path, mode in sorted(FOLDERS.items()):
         folder(tree / path, mode)
+    _log_folders(lower, tree)
     _accounts(lower, tree)
     gids = {g.split(":")[0]: int(g.split(":")[2]) for g in (tree / "etc/group").read_text().splitlines()}
     os.chown(tree / "var/mail", 0, gids.get("mail", 0))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..core.model import Json
+from ..core.model import Json, canonical
 from . import ecma
 
 Test: TypeAlias = Callable[[Json], bool]
@@ -94,6 +94,10 @@ def _type(limit: Json) -> Quick:
 def _enum(limit: Json) -> Quick:
     options = [(type(option), option) for option in limit]
     simple = all(isinstance(option, str) for _, option in options)
+    if any(kind in (list, dict) for kind, _ in options):
+        # Python takes False for 0 at any depth, JSON Schema doesn't: their texts differ.
+        texts = {canonical(option) for option in limit}
+        return Quick(lambda value: canonical(value) in texts, exact=False)
     return Quick(lambda value: any(type(value) is kind and value == option for kind, option in options), simple)
 
 

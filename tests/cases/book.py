@@ -26,7 +26,7 @@ from pathlib import Path
 
 from reconciler.core import select
 from reconciler.core.kind import Kinds, OpContext
-from reconciler.core.model import Commit, Desired, Key, Observation, Origin, Owned, Plan, Present, Source, digest
+from reconciler.core.model import Commit, Desired, Key, Observation, Origin, Owned, Plan, Present, Source, State, digest
 from reconciler.core.plan import PlanInput, plan
 from reconciler.core.predict import simulate
 from reconciler.core.problem import Problem
@@ -147,9 +147,10 @@ def run(page: Page, kinds: Kinds) -> Told:
     return Told(golden=golden, plan=made)
 
 
-def seal(host: str, value: str) -> str:
+def seal(host: str, value: str | State, form: str = "text") -> str:
     """In place of the HMAC, something that a page can say: the first letters of the value's SHA-256 and the host."""
-    return f"{hashlib.sha256(value.encode()).hexdigest()[:12]}@{host}"
+    text = value if isinstance(value, str) else json.dumps(dict(value), sort_keys=True)
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:12]}@{host}"
 
 
 def _told(problem: Problem) -> str:
@@ -212,7 +213,11 @@ def _past(page: Page, kinds: Kinds, desired: Desired) -> Iterator[tuple[Key, Own
 def _fits(kinds: Kinds, kind: str, part: str, value: object) -> None:
     from jsonschema import Draft202012Validator
 
-    errors = list(Draft202012Validator(dict(kinds.schemas[kind][part])).iter_errors(value))
+    schema = dict(kinds.schemas[kind][part])
+    if part == "spec":  # as it is applied: with what resolving adds
+        added = {name: {} for name in kinds.schemas[kind].get("resolved", ())}
+        schema["properties"] = {**schema["properties"], **added}
+    errors = list(Draft202012Validator(schema).iter_errors(value))
     if errors:
         raise Impossible(f"{kind} {part}: {errors[0].json_path}: {errors[0].message}")
 

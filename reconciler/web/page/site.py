@@ -83,7 +83,7 @@ def app(world: World, daemon: Daemon | None = None) -> Starlette:
     It asks `door.asks.LOOKS`, the questions that only look, in threads. `app.state.end_streams()` ends what is
     streaming, from any thread; `web.serve.run` calls it.
     """
-    site = Site(world, daemon)
+    site = Pages(world, daemon)
     routes = [
         Route("/healthz", site.safe(site.health), methods=["GET"]),
         Route("/readyz", site.safe(site.ready), methods=["GET"]),
@@ -121,7 +121,7 @@ class Kept(StaticFiles):
         return response
 
 
-class Site:
+class Pages:
     def __init__(self, world: World, daemon: Daemon | None = None) -> None:
         self.world = world
         self.daemon = daemon
@@ -368,4 +368,4 @@ def suffixed(request: Request) -> str:
     return f"{path}.json{query}"
 
 
-__all__ = ["Site", "app"]
+__all__ = ["Pages", "app"]

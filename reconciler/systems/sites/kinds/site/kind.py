@@ -1,0 +1,211 @@
+"""Site: a folder of files, served by the host's nginx.
+
+On the host it is a release (/srv/trueup/sites/NAME/releases/ID: the files and the server blocks that serve them) and the
+link `current` that names it. What a site needs beside that, the package, the service, a line of nginx's configuration,
+keys and passwords, it asks of the base kinds (`parts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from reconciler.core.kind import Claim, Finding, Kind, OpContext, Part, Resolving, Unresolved
+from reconciler.core.model import Change, Freight, Host, Json, Op, Ref, State
+from reconciler.core.problem import Problem
+
+from . import checks, meaning
+
+KEEP = 5
+"""Releases that stay on a host, the current one among them."""
+RELEASE_LIMIT = 900.0
+"""Seconds that staging a release may take on a host: links and a sync of the disk."""
+
+
+class Site(Kind):
+    name = "Site"
+    codes = checks.CODES
+
+    # ---- meaning
+
+    def resolve(self, name: str, spec: State, ask: Resolving) -> State:
+        from reconciler.systems.sites.rules import nginx
+
+        from . import serving
+
+        files = ask.tree(spec["from"]["folder"])
+        texts = _texts(spec, files, ask)
+        try:
+            rules, problems = serving.rules(name, spec, texts)
+            wrong = [problem for problem in problems if problem.severity == "error"]
+            if wrong:
+                raise Unresolved(_finding(wrong[0]))
+            tree = meaning.tree_text({path: blob for path, blob in files.items() if path not in texts})
+            served = serving.served(files)
+            release = meaning.release_id(tree, nginx.config(rules, served, serving.place(name, spec, "0" * 16)))
+            config = nginx.config(rules, served, serving.place(name, spec, release))
+        except ValueError as error:
+            raise Unresolved(Finding(code="site-rules", message=str(error), hint="mend the field")) from None
+        return {
+            **spec,
+            "release": release,
+            "tree": tree,
+            "config": config,
+            "expect": serving.expected(name, spec, rules, served, release),
+        }
+
+    def normal(self, name: str, spec: State) -> State:
+        return {**spec, "domains": sorted(spec["domains"]), "altered": []}
+
+    def parts(self, name: str, spec: State) -> Iterable[Part]:
+        yield Part("Package", "nginx", {"state": "present"})
+        yield Part("Service", "nginx", {"running": True, "enabled": True})
+        yield Part(
+            "File", meaning.CONFIG, {"content": meaning.INCLUDE, "owner": "root", "group": "root", "mode": "0644"}
+        )
+        tls, hidden = (
+            spec.get("tls") or {},
+            {
+                "owner": "root",
+                "parents": True,
+                "sensitive": True,
+                "onChange": "[ ! -s /run/nginx.pid ] || nginx -s reload",
+            },
+        )
+        certificate, key = meaning.certificate(name, spec)
+        if isinstance(tls.get("certificate"), Mapping):
+            yield Part("File", certificate, {**hidden, "content": tls["certificate"], "group": "root", "mode": "0600"})
+        if isinstance(tls.get("key"), Mapping):
+            yield Part("File", key, {**hidden, "content": tls["key"], "group": "root", "mode": "0600"})
+        if spec.get("basicAuth"):
+            # nginx reads it at each request, as www-data.
+            told = {"content": _passwords(spec), "template": True, "group": "www-data", "mode": "0640"}
+            yield Part(
+                "File", meaning.passwords(name, spec), {"owner": "root", "parents": True, "sensitive": True, **told}
+            )
+
+    def refs(self, name: str, spec: State) -> Iterable[Ref]:
+        for part in self.parts(name, spec):
+            yield Ref(part.kind, part.name)
+        for path in meaning.certificate(name, spec):
+            if path:
+                yield Ref("File", path)
+
+    def check(self, name: str, spec: State) -> Iterable[Finding]:
+        yield from checks.fields(name, spec)
+
+    def examine(self, name: str, spec: State, ask: Resolving) -> Iterable[Finding]:
+        from . import serving
+
+        folder = spec["from"]["folder"]
+        files = ask.tree(folder)
+        rules, problems = serving.rules(name, spec, _texts(spec, files, ask))
+        for problem in problems:
+            if problem.severity == "warning":
+                yield _finding(problem)
+        yield from checks.content(rules, folder, files, lambda path: ask.file(f"{folder}/{path}")[0])
+
+    def claims(self, name: str, spec: State) -> Iterable[Claim]:
+        for domain in spec["domains"]:
+            for port in _ports(spec):
+                yield Claim("domain", f"{domain}:{port}")
+
+    def identity(self, name: str, spec: State) -> Json:
+        return name
+
+    # ---- comparing
+
+    def manages(self, spec: State) -> tuple[str, ...]:
+        return tuple(field for field in ("release", "altered") if field in spec)
+
+    # ---- hosts
+
+    def look(self, name: str, spec: State, ctx: OpContext) -> State:
+        return {"name": name}
+
+    def ops(self, change: Change, ctx: OpContext) -> tuple[Op, ...]:
+        name = change.key.name
+        if change.want is None:
+            return (
+                Op(module="trueup.site.remove", args={"do": "remove", "name": name}, title=f"take {name} off the air"),
+            )
+        spec = change.want.spec
+        files = meaning.files_of(spec["tree"])
+        packed = bool(spec.get("precompress", True))
+        release = spec["release"]
+        stage = Op(
+            module="trueup.site.stage",
+            args={
+                "do": "stage",
+                "name": name,
+                "release": release,
+                "files": files,
+                "packed": packed,
+                "config": spec["config"],
+            },
+            cargo=tuple(Freight(blob=blob, packed=packed and pack) for blob, pack in sorted(_contents(files).items())),
+            title=f"stage release {release} ({checks.counted(len(files))})",
+            limit=RELEASE_LIMIT,
+        )
+        switch = Op(
+            module="trueup.site.switch",
+            args={
+                "do": "switch",
+                "name": name,
+                "release": release,
+                "keep": spec.get("keep", KEEP),
+                "expect": spec["expect"],
+            },
+            title=f"switch to release {release}",
+        )
+        return (stage, switch)
+
+    # ---- safety
+
+    def protects(self, name: str, want: State | None, host: Host) -> str:
+        if want is not None and host.port in _ports(want):
+            return f"port {host.port} is the one that trueup comes in by"
+        return ""
+
+    # ---- words
+
+    def notes(self, change: Change) -> tuple[str, ...]:
+        return tuple(checks.told(change))
+
+    def facets(self, change: Change) -> tuple[str, ...]:
+        return ("reload",)
+
+
+def _ports(spec: State) -> tuple[int, ...]:
+    tls = spec.get("tls")
+    return (spec.get("port", 80), tls.get("port", 443)) if tls else (spec.get("port", 80),)
+
+
+def _passwords(spec: State) -> str:
+    """The text of an htpasswd file, as a template: the hashes are secrets."""
+    users = sorted((user["name"], user["secret"]) for user in spec["basicAuth"]["users"])
+    return "".join(f"{name}:{{{{ secret('{secret}') }}}}\n" for name, secret in users)
+
+
+def _texts(spec: State, files: Mapping[str, str], ask: Resolving) -> dict[str, tuple[str, str]]:
+    found = {}
+    for file in (meaning.REDIRECTS, meaning.HEADERS):
+        if file in files:
+            path = f"{spec['from']['folder'].rstrip('/')}/{file}"
+            found[file] = (path, ask.file(path)[0].decode("utf-8", "replace"))
+    return found
+
+
+def _finding(problem: Problem) -> Finding:
+    return Finding(code=problem.code, message=problem.message, hint=problem.hint, severity=problem.severity,
+                   path=problem.path, line=problem.line)  # fmt: skip
+
+
+def _contents(files: Mapping[str, str]) -> dict[str, bool]:
+    """Blob id → whether it is worth packing: by the name of any file that has it."""
+    found: dict[str, bool] = {}
+    for path, blob in files.items():
+        found[blob] = found.get(blob, False) or checks.packs(path)
+    return found
+
+
+KIND = Site()

@@ -1,0 +1,73 @@
+"""What a Site's fields mean: files of a release, places on a host. How they make it answer: serving.py."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Literal, cast
+
+from reconciler.core.model import State
+
+ROOT = "/srv/trueup"
+CONFIG = "/etc/nginx/conf.d/trueup-sites.conf"
+SECRETS = "/etc/nginx/trueup"
+"""Folder of the password files and of the keys that come from secrets."""
+FORMAT = "1"
+"""Of a release folder: another one makes other releases of the same files."""
+REDIRECTS, HEADERS = "_redirects", "_headers"
+Dialect = Literal["netlify", "cloudflare"]
+
+INCLUDE = f"""# Every site that trueup has switched on. Each brings its own server blocks.
+include {ROOT}/sites/*/current/site.conf;
+"""
+
+
+def dialect_of(spec: State) -> Dialect:
+    return cast(Dialect, spec.get("dialect", "netlify"))
+
+
+def tree_text(files: Mapping[str, str]) -> str:
+    """The files of a release as one text: a blob id and a path a line, sorted by path."""
+    return "".join(f"{blob} {path}\n" for path, blob in sorted(files.items()))
+
+
+def files_of(text: str) -> dict[str, str]:
+    """Path → blob id, from what `tree_text` wrote."""
+    pairs = (line.partition(" ") for line in text.splitlines())
+    return {path: blob for blob, _, path in pairs}
+
+
+def release_id(tree: str, config: str) -> str:
+    """16 hex digits: the same files under the same rules are the same release on every host."""
+    return hashlib.blake2b(f"{FORMAT}\0{tree}\0{config}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def certificate(name: str, spec: State) -> tuple[str, str]:
+    """Paths of certificate and key on the host: given, or where the secrets are put; empty without TLS."""
+    tls = spec.get("tls")
+    if not tls:
+        return "", ""
+    return tuple(  # type: ignore[return-value]
+        said if isinstance(said := tls[part], str) else f"{SECRETS}/{name}.{ending}"
+        for part, ending in (("certificate", "crt"), ("key", "key"))
+    )
+
+
+def passwords(name: str, spec: State) -> str:
+    """Path of the password file on the host; empty without one."""
+    return f"{SECRETS}/{name}.htpasswd" if spec.get("basicAuth") else ""
+
+
+def changed(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[list[str], list[str], list[str]]:
+    """Paths that come, differ and go, each sorted."""
+    come = sorted(after.keys() - before.keys())
+    go = sorted(before.keys() - after.keys())
+    differ = sorted(path for path in after.keys() & before.keys() if after[path] != before[path])
+    return come, differ, go
+
+
+def listed(paths: list[str], most: int = 3) -> Iterator[str]:
+    """The first few, and how many there are beyond them."""
+    yield from paths[:most]
+    if len(paths) > most:
+        yield f"{len(paths) - most} more"

@@ -1,0 +1,161 @@
+"""How a Site answers: its fields and files as rules, its server blocks, and what a host is asked for after a switch.
+
+Imported when a site is resolved: a plan that reads nothing anew has no use for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.core.model import State
+from reconciler.core.problem import Problem
+from reconciler.systems.sites.rules import headers, redirects
+from reconciler.systems.sites.rules.answer import Here, Request, answer
+from reconciler.systems.sites.rules.nginx import Place
+from reconciler.systems.sites.rules.site import RELEASE_URL, BasicAuth, Cors, Entry, Hsts, RateLimit, Rules, Tree
+from reconciler.systems.sites.rules.target import escape
+
+from .meaning import HEADERS, REDIRECTS, ROOT, Dialect, certificate, dialect_of, passwords
+
+
+def served(files: Mapping[str, str]) -> Tree:
+    """As the rules see the files. Their sizes are not known where a plan is made, and decide nothing there."""
+    return Tree({path: Entry(0, blob) for path, blob in files.items()})
+
+
+def rules(name: str, spec: State, texts: Mapping[str, tuple[str, str]]) -> tuple[Rules, tuple[Problem, ...]]:
+    """The rules of a site. `texts`: file name (`_redirects`, `_headers`) → its path in the repository and its text.
+
+    What the files say comes before what the manifest says: their lines are the nearer ones to the pages. Raises
+    ValueError for a combination that can't be served.
+    """
+    dialect = dialect_of(spec)
+    problems: list[Problem] = []
+    moved: list[redirects.Redirect] = []
+    blocks: list[headers.Block] = []
+    if REDIRECTS in texts:
+        path, text = texts[REDIRECTS]
+        found, told = redirects.parse(text, path, dialect)
+        moved += found
+        problems += told
+    for one in spec.get("redirects", ()):
+        made, told = redirects.rule(
+            one["from"], one["to"], one.get("status"), dialect, force=bool(one.get("force", False))
+        )
+        moved += [made] if made is not None else []
+        problems += told
+    if HEADERS in texts:
+        path, text = texts[HEADERS]
+        said, told = headers.parse(text, path, dialect)
+        blocks += said
+        problems += told
+    for one in spec.get("headers", ()):
+        block, told = headers.block(one["for"], tuple(one["values"].items()), dialect)
+        blocks += [block] if block is not None else []
+        problems += told
+    return _rules(spec, dialect, tuple(moved), tuple(blocks)), tuple(problems)
+
+
+def _rules(
+    spec: State, dialect: Dialect, moved: tuple[redirects.Redirect, ...], blocks: tuple[headers.Block, ...]
+) -> Rules:
+    tls = spec.get("tls") or {}
+    optional: dict[str, Any] = {}
+    if "custom404" in spec:
+        optional["custom_404"] = spec["custom404"]
+    if "custom50x" in spec:
+        optional["custom_50x"] = spec["custom50x"]
+    return Rules(
+        dialect=dialect,
+        redirects=moved,
+        headers=blocks,
+        spa=spec.get("spa"),
+        pretty_urls=bool(spec.get("prettyUrls", True)),
+        dir_listing=bool(spec.get("dirListing", False)),
+        basic_auth=_auth(spec.get("basicAuth")),
+        allow=tuple(spec.get("allow", ())),
+        deny=tuple(spec.get("deny", ())),
+        rate_limit=_rate(spec.get("rateLimit")),
+        cors=_cors(spec.get("cors")),
+        csp={name: tuple(sources) for name, sources in (spec.get("csp") or {}).items()},
+        cache=tuple((one["for"], one["value"]) for one in spec.get("cache", ())),
+        hsts=_hsts(tls.get("hsts")),
+        redirect_https=bool(tls) and bool(tls.get("redirect", True)),
+        noindex=bool(spec.get("noindex", False)),
+        **optional,
+    )
+
+
+def _auth(said: State | None) -> BasicAuth | None:
+    if said is None:
+        return None
+    users = {user["name"]: "" for user in said["users"]}  # the hashes go to the password file alone
+    return BasicAuth(realm=said.get("realm", "Restricted"), paths=tuple(said.get("paths", ("/*",))), users=users)
+
+
+def _rate(said: State | None) -> RateLimit | None:
+    if said is None:
+        return None
+    return RateLimit(rate=said["requests"], burst=said.get("burst", 0), per=said.get("per", "s"))
+
+
+def _cors(said: State | None) -> Cors | None:
+    if said is None:
+        return None
+    return Cors(
+        origins=tuple(said["origins"]),
+        methods=tuple(said.get("methods", ("GET", "HEAD"))),
+        headers=tuple(said.get("headers", ())),
+        max_age=said.get("maxAge", 86_400),
+    )
+
+
+def _hsts(said: State | None) -> Hsts | None:
+    if said is None:
+        return None
+    return Hsts(
+        max_age=said.get("maxAge", 31_536_000),
+        subdomains=bool(said.get("subdomains", False)),
+        preload=bool(said.get("preload", False)),
+    )
+
+
+def place(name: str, spec: State, release: str) -> Place:
+    """Where a release of the site stands on a host. Raises ValueError for what can't stand in a configuration."""
+    tls = spec.get("tls")
+    crt, key = certificate(name, spec)
+    return Place(
+        site=name,
+        domains=tuple(sorted(spec["domains"])),
+        root=f"{ROOT}/sites/{name}/releases/{release}/files",
+        release=release,
+        http=(spec.get("port", 80),),
+        https=(tls.get("port", 443),) if tls else (),
+        certificate=crt,
+        key=key,
+        previous_root=f"{ROOT}/sites/{name}/previous/files",
+        htpasswd=passwords(name, spec),
+        access_log=f"/var/log/nginx/trueup-{name}.access.log",
+    )
+
+
+SAMPLE = 5
+"""Pages that a host is asked for after a switch, beside the release's id."""
+
+
+def expected(name: str, spec: State, rules: Rules, tree: Tree, release: str) -> list[dict[str, Any]]:
+    """What a host that serves the release answers: its id, and for a sample of pages what the rules say."""
+    tls = spec.get("tls")
+    host = spec["domains"][0].replace("*", "trueup")
+    at = {"host": host, "port": tls.get("port", 443) if tls else spec.get("port", 80), "tls": bool(tls)}
+    asked = [{**at, "url": RELEASE_URL, "status": 200, "body": release}]
+    if rules.rate_limit is not None:
+        return asked  # its own questions would use up what a client may ask
+    pages = [path for path in tree if path.endswith(".html")] or list(tree)
+    step = max(len(pages) // SAMPLE, 1)
+    for url in ["/", *("/" + escape(path) for path in pages[::step][:SAMPLE])]:
+        request = Request(target=url, host=host, scheme="https" if tls else "http")
+        said = answer(rules, tree, request, Here(release=release, tls=bool(tls), https_port=at["port"]))
+        asked.append({**at, "url": url, "status": said.status, "location": said.header("location")})
+    return asked
