@@ -251,10 +251,14 @@ class Rules:
         return 301 if self.dialect == "netlify" else 308
 
     def fallback(self, tree: Tree) -> str | None:
-        """The file that answers unknown paths, if any. Cloudflare: of its own accord where there is no /404.html."""
+        """The file that answers unknown paths, if any. Cloudflare: of its own accord where there is no page for 404."""
         if isinstance(self.spa, str):
             return self.spa
-        wanted = self.spa if self.spa is not None else self.dialect == "cloudflare" and "404.html" not in tree
+        wanted = (
+            self.spa
+            if self.spa is not None
+            else self.dialect == "cloudflare" and not tree.file(self.custom_404 or "/404.html")
+        )
         return "/index.html" if wanted and (self.spa or "index.html" in tree) else None
 
     def allows(self, address: str) -> bool:
