@@ -57,21 +57,24 @@ def whole(sender: Sender) -> set[str]:
 
 
 def test_a_connection_that_breaks_leaves_what_is_whole_and_the_rest_goes_next_time(sender: Sender) -> None:
-    blobs = noise(sender, 96, 1_000_000)
+    blobs = noise(sender, 64, 1_000_000)
     host = sender.fleet.lab[0]
-    # In the middle of the second chunk: between two the next exec would only make a new connection.
+    # In the middle of the second chunk, which takes a while: between two the next exec would make a new connection.
     count = "$(ls -d %s 2>/dev/null | wc -l)"
-    wait = f"until [ {count % f'{STORE}/??/*'} -ge 15 ] && [ {count % f'{STORE}/.new-*/*'} -ge 3 ]; do :; done"
+    wait = f"until [ {count % f'{STORE}/??/*'} -ge 15 ] && [ {count % f'{STORE}/.new-*/*'} -ge 3 ]; do sleep 0.02; done"
     end = "kill -9 $(ps -eo pid,args | grep '[s]shd.*root@' | awk '{print $1}')"
     killer = subprocess.Popen([*host.enter(), "sh", "-c", f"{wait}; {end}"])
-    try:
-        report = stopped(sender, blobs)
-    finally:
-        killer.kill()
-        killer.wait()
+    with host.slow(0.1) as (address, port):
+        sender.fleet.extra[host.name] = {"address": address, "port": port}
+        try:
+            report = stopped(sender, blobs)
+        finally:
+            killer.kill()
+            killer.wait()
+            sender.fleet.extra.clear()
     assert report.trouble is not None and report.trouble.code == "closed", report.trouble
     here = whole(sender)
-    assert 15 <= len(here) < 96, len(here)
+    assert 15 <= len(here) < 64, len(here)
     sender.send(blobs)
     assert whole(sender) == {place(blob) for blob in blobs}
     assert host.run(f"ls -A {STORE} | grep ^.new; true").stdout == ""
