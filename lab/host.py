@@ -289,7 +289,8 @@ def inside(pid: int, systemd: bool) -> list[str]:
     """The words in front of a command that runs in the namespaces of a lab host whose PID 1 is `pid` for the machine;
     with systemd the host proper is what systemd-nspawn booted below it."""
     target = _nspawn_leader(pid) if systemd else pid
-    return ["nsenter", "--target", str(target), "--mount", "--uts", "--ipc", "--net", "--pid", "--"]
+    # The root as the host has it: a mount namespace has one of its own, which is the machine's when we are in a chroot.
+    return ["nsenter", "--target", str(target), "--mount", "--root", "--uts", "--ipc", "--net", "--pid", "--"]
 
 
 def _state(pid: int) -> str:
