@@ -120,7 +120,8 @@ class _Answering:
         files_first = self.rules.dialect == "netlify"
         found: Found | Moved | None = None
         looked = False
-        for rule in self.rules.redirects:
+        for place in self.rules.order.matching(at.path):
+            rule = self.rules.redirects[place]
             match = matching(rule, self.request, at.asked)
             if match is None:
                 continue
@@ -171,7 +172,7 @@ class _Answering:
         found = named(self.tree, to)
         if status != 200:
             if found is None:
-                return self._guarded(at, to, lambda: self._bare(404, at))
+                return self._guarded(at, to, lambda: self._bare(404, at, file=to))
             return self._guarded(at, to, lambda: self._serve(status, found, at))
         if found is None:
             return self._guarded(at, to, lambda: self._page(404, to, at))
@@ -180,7 +181,7 @@ class _Answering:
     def _page(self, status: int, path: str, at: _At) -> Answer:
         url = page(self.rules, self.tree, path)
         if url is None:
-            return self._bare(status, at)
+            return self._bare(status, at, file=path)
         return self._guarded(at, url, lambda: self._serve(status, Found(url), at))
 
     def _guarded(self, at: _At, url: str, then: Callable[[], Answer]) -> Answer:
@@ -242,9 +243,10 @@ class _Answering:
             to += "?" + at.asked.query
         return Answer(status=status, headers=(("Location", to), *self._bare(status, at).headers))
 
-    def _bare(self, status: int, at: _At, *more: tuple[str, str]) -> Answer:
+    def _bare(self, status: int, at: _At, *more: tuple[str, str], file: str | None = None) -> Answer:
+        """An answer with nginx's own page. `file`: the path that was looked for, where it isn't the one asked for."""
         body = [("Content-Type", "text/html")] if status != 451 else []  # nginx has no page for that one
-        headers = [*body, *more, *self._fields(status, at, at.path)]
+        headers = [*body, *more, *self._fields(status, at, at.path if file is None else file)]
         return Answer(status=status, headers=tuple(headers))
 
     def _fields(self, status: int, at: _At, file: str) -> tuple[tuple[str, str], ...]:

@@ -110,7 +110,8 @@ class _Examining:
 
     def _never(self, at: int, rule: Redirect) -> Problem | None:
         paths = _samples(rule.source)
-        for earlier in self.rules.redirects[:at]:
+        for place in self.rules.order.matching(paths[0], at):
+            earlier = self.rules.redirects[place]
             if earlier.conditional and (earlier.query, earlier.source.host) != (rule.query, rule.source.host):
                 continue
             if all(earlier.source.match(path) is not None for path in paths):

@@ -53,7 +53,7 @@ class Routes:
         return [bare, bare + "/"] if bare else ["/"]
 
     def _decides(self, at: int, rule: Redirect, path: str) -> bool:
-        if any(earlier.source.match(path) is not None for earlier in self.rules.redirects[:at]):
+        if next(self.rules.order.matching(path, at), None) is not None:
             return False
         first = self.rules.dialect == "cloudflare" or rule.force
         return first or resolve(self.rules, self.tree, self.previous, path) is None

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from reconciler.systems.sites.rules.headers import Block
+from reconciler.systems.sites.rules.order import Order
 from reconciler.systems.sites.rules.pattern import LONGEST, Dialect
 from reconciler.systems.sites.rules.redirects import Redirect
 
@@ -244,6 +245,10 @@ class Rules:
                 not re.fullmatch(r"[\x21-\x2b\x2d-\x3a\x3c-\x7e]+", s) for s in sources
             ):
                 raise ValueError(f"The directive {name} of the content security policy is not well formed.")
+
+    @cached_property
+    def order(self) -> Order:
+        return Order(self.redirects)
 
     @property
     def moved(self) -> int:
