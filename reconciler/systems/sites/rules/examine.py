@@ -47,6 +47,7 @@ class _Examining:
     folder: str
     domains: tuple[str, ...]
     _answers: dict[str, tuple[Answer, int]] = field(default_factory=dict)
+    _joined: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     # ---- following
 
@@ -252,12 +253,20 @@ class _Examining:
         except ValueError:
             return
         for link in found:
-            try:
-                url = self._inside(urljoin(here, link.url))
-            except ValueError:
-                url = None
+            url = self._joined_to(here, link.url)
             if url is not None:
                 yield link, url
+
+    def _joined_to(self, here: str, url: str) -> str | None:
+        """Where a link leads from a page. Pages share most of theirs: those from the root on are read once."""
+        from_root = url.startswith("/") and here.startswith("https://site.invalid/")
+        key = ("" if from_root else here, url)
+        if key not in self._joined:
+            try:
+                self._joined[key] = self._inside(urljoin(here, url))
+            except ValueError:
+                self._joined[key] = None
+        return self._joined[key]
 
     def _wrong(self, link: links.Link, url: str) -> str | None:
         if url not in self._answers:
