@@ -56,7 +56,7 @@ def test_a_site_lives(fleet: Fleet) -> None:
     fleet.write("public/index.html", "<h1>two</h1>\n")
     edit = fleet.land("Two")
     shown = fleet.trueup("plan", expect=2).stdout
-    assert "changed: index.html" in shown, shown
+    assert "changed: /" in shown, shown
     fleet.apply()
     assert asked(host, "/") == "200 \n<h1>two</h1>"
     assert release(host) != first

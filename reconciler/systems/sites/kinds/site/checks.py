@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from reconciler.core.kind import Code, Finding
 from reconciler.core.model import Change, Present, State
+from reconciler.systems.sites.rules.codes import CODES as RULES
 
 from . import meaning
 
@@ -15,25 +16,11 @@ if TYPE_CHECKING:
     from reconciler.systems.sites.rules.site import Rules
 
 CODES: Mapping[str, Code] = {
+    **RULES,
     "site-rules": Code(
         severity="error",
         meaning="Fields of the site don't go together, or say what no server can do.",
         cure="Mend the field that the message names.",
-    ),
-    "bad-redirect": Code(
-        severity="error",
-        meaning="A redirect can't be served: its form is wrong, or it needs what a static server doesn't have.",
-        cure="Mend the line, or take it out.",
-    ),
-    "bad-header": Code(
-        severity="error",
-        meaning="A header can't be served: its name or value is wrong, or the server sets it itself.",
-        cure="Mend the line, or take it out.",
-    ),
-    "same-but-for-case": Code(
-        severity="warning",
-        meaning="Two files differ only in case: on a disk that doesn't tell them apart one replaces the other.",
-        cure="Rename one of them.",
     ),
     "bad-network": Code(
         severity="error",
@@ -95,16 +82,11 @@ def fields(name: str, spec: State) -> Iterator[Finding]:
                 yield Finding(code="bad-network", message=str(error), field=(field, index), hint="write 192.0.2.0/24")
 
 
-def content(rules: Rules, folder: str, files: Mapping[str, str], read: Callable[[str], bytes]) -> Iterator[Finding]:
-    """What is wrong with the files themselves. `read` gives the bytes of one."""
-    lower: dict[str, str] = {}
+def content(rules: Rules, folder: str, files: Mapping[str, str]) -> Iterator[Finding]:
+    """What is wrong with the files' names, beyond what the rules say of them."""
     for path in files:
         if any(ord(char) < 32 or ord(char) == 127 for char in path):
             yield _about("bad-file-name", f"{path!r} has a control character in its name", folder)
-            continue
-        other = lower.setdefault(path.lower(), path)
-        if other != path:
-            yield _about("same-but-for-case", f"{path} and {other} differ only in case", f"{folder}/{path}")
     if (
         "index.html" not in files
         and not rules.dir_listing
@@ -122,16 +104,21 @@ def counted(files: int) -> str:
 
 
 def told(change: Change) -> Iterator[str]:
-    """Which files come, differ and go."""
+    """Which addresses come, differ and go, and which of those lead nowhere from then on."""
     if change.want is None:
         return
-    before: Any = change.owned.spec.get("tree") if change.owned is not None else None
-    after = meaning.files_of(change.want.spec["tree"])
-    if not isinstance(before, str):
+    before: State = change.owned.spec if change.owned is not None else {}
+    if not before.get("tree"):
         if not isinstance(change.have, Present):
-            yield counted(len(after))
+            yield counted(len(meaning.files_of(change.want.spec["tree"])))
         return
-    parts = meaning.changed(meaning.files_of(before), after)
-    for word, paths in zip(("new", "changed", "gone"), parts, strict=True):
-        if paths:
-            yield f"{word}: {', '.join(meaning.listed(paths))}"
+    from . import serving
+
+    changed = serving.addresses(change.key.name, before, change.want.spec)
+    if changed is None:
+        return
+    for word, urls in (("new", changed.appear), ("changed", changed.change), ("gone", changed.vanish)):
+        if urls:
+            yield f"{word}: {', '.join(meaning.listed(list(urls)))}"
+    if changed.lost:
+        yield f"leads nowhere from then on, give it a redirect: {', '.join(meaning.listed(list(changed.lost)))}"

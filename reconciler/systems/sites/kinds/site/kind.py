@@ -49,6 +49,7 @@ class Site(Kind):
             **spec,
             "release": release,
             "tree": tree,
+            "texts": {file: list(where) for file, where in texts.items()},
             "config": config,
             "expect": serving.expected(name, spec, rules, served, release),
         }
@@ -99,10 +100,11 @@ class Site(Kind):
         folder = spec["from"]["folder"]
         files = ask.tree(folder)
         rules, problems = serving.rules(name, spec, _texts(spec, files, ask))
-        for problem in problems:
-            if problem.severity == "warning":
+        found = serving.examined(rules, folder, files, spec, lambda path: ask.file(f"{folder}/{path}")[0])
+        for problem in [*problems, *found]:
+            if problem.severity == "warning" or problem not in problems:
                 yield _finding(problem)
-        yield from checks.content(rules, folder, files, lambda path: ask.file(f"{folder}/{path}")[0])
+        yield from checks.content(rules, folder, files)
 
     def claims(self, name: str, spec: State) -> Iterable[Claim]:
         for domain in spec["domains"]:

@@ -58,14 +58,6 @@ def passwords(name: str, spec: State) -> str:
     return f"{SECRETS}/{name}.htpasswd" if spec.get("basicAuth") else ""
 
 
-def changed(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[list[str], list[str], list[str]]:
-    """Paths that come, differ and go, each sorted."""
-    come = sorted(after.keys() - before.keys())
-    go = sorted(before.keys() - after.keys())
-    differ = sorted(path for path in after.keys() & before.keys() if after[path] != before[path])
-    return come, differ, go
-
-
 def listed(paths: list[str], most: int = 3) -> Iterator[str]:
     """The first few, and how many there are beyond them."""
     yield from paths[:most]

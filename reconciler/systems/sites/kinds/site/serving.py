@@ -5,18 +5,20 @@ Imported when a site is resolved: a plan that reads nothing anew has no use for 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from reconciler.core.model import State
 from reconciler.core.problem import Problem
 from reconciler.systems.sites.rules import headers, redirects
 from reconciler.systems.sites.rules.answer import Here, Request, answer
+from reconciler.systems.sites.rules.examine import examine
 from reconciler.systems.sites.rules.nginx import Place
 from reconciler.systems.sites.rules.site import RELEASE_URL, BasicAuth, Cors, Entry, Hsts, RateLimit, Rules, Tree
 from reconciler.systems.sites.rules.target import escape
+from reconciler.systems.sites.rules.urls import Changed, urls_changed
 
-from .meaning import HEADERS, REDIRECTS, ROOT, Dialect, certificate, dialect_of, passwords
+from .meaning import HEADERS, REDIRECTS, ROOT, Dialect, certificate, dialect_of, files_of, passwords
 
 
 def served(files: Mapping[str, str]) -> Tree:
@@ -138,6 +140,28 @@ def place(name: str, spec: State, release: str) -> Place:
         htpasswd=passwords(name, spec),
         access_log=f"/var/log/nginx/trueup-{name}.access.log",
     )
+
+
+def examined(
+    rules: Rules, folder: str, files: Mapping[str, str], spec: State, read: Callable[[str], bytes]
+) -> tuple[Problem, ...]:
+    """What rules/examine.py finds in the files of a site, at their places in the repository."""
+    return examine(rules, served(files), read, folder=folder, domains=tuple(spec["domains"]))
+
+
+def addresses(name: str, before: State, after: State) -> Changed | None:
+    """What going from one applied spec to another does to the site's addresses; None where the older one doesn't say."""
+    if not (isinstance(before.get("tree"), str) and isinstance(before.get("texts"), Mapping)):
+        return None
+    sides = []
+    for spec in (before, after):
+        texts = {file: (path, text) for file, (path, text) in spec["texts"].items()}
+        try:
+            made, _ = rules(name, spec, texts)
+        except (KeyError, TypeError, ValueError):
+            return None  # an older trueup applied it
+        sides.append((made, served(files_of(spec["tree"]))))
+    return urls_changed(sides[0], sides[1])
 
 
 SAMPLE = 5
