@@ -22,7 +22,7 @@ demo: ## Start 3 lab hosts, push example-repo/ and watch it converge; EXIT=1 end
 test: setup lint ## Run every test (about 15 minutes on two cores at most)
 	@$(ROOT) $(PY) -m pytest -n 2 --dist loadfile --ignore tests/soak
 
-soak: setup ## Run what takes long: hosts that come and go, every point to be killed at; half an hour
+soak: setup ## Run what takes long: hosts that come and go, every point to be killed at; most of an hour
 	@$(ROOT) $(PY) -m pytest -s tests/soak
 
 bench: setup ## Measure against the targets, minutes long: a table and bench-results.json; ONLY=name runs one
