@@ -98,11 +98,13 @@ def plan(given: PlanInput) -> Plan:
                 release.append(key)
             case None:
                 pass
+    del decisions  # as large as the plan itself
     decided, waiting_for = _loading(given, decided, left, never)
     left.extend(waiting_for)
     reached = held[1] if held else ()
     dealt = wave.waves(given.desired.policy, decided, len(given.desired.hosts), given.matches, reached)
     changes = _arranged(given.kinds, decided, dealt)
+    del decided  # these are others: with their place in the plan
     counted = guard.Counted(by_kind=given.owned_by_kind, by_host=given.owned_by_host)
     made = Plan(
         commit=given.desired.commit,

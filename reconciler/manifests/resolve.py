@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.kind import Finding, Kind, Kinds, Unresolved
-from ..core.model import Host, Json, Manifest, Meaning, Ref, Source, Spread, State, digest
+from ..core.model import NOTHING, Host, Json, Manifest, Meaning, Ref, Source, Spread, State, digest
 from ..core.problem import Problem
 from ..core.reference import references
 from ..ports import Files
@@ -327,7 +327,7 @@ class Resolver:
             failure = ask.failure or self._told(unresolved.finding, entry, kind)
         except Exception as error:
             failure = self._failed(error, entry, "resolve")
-        return Resolved(files=ask.files, spec=spec, digest=digest(spec) if spec is not None else "", failure=failure,
+        return Resolved(files=ask.files or NOTHING, spec=spec, digest=digest(spec) if spec is not None else "", failure=failure,
                          secret=spec is not None and next(references(spec), None) is not None)  # fmt: skip
 
     def _context(self, host: str) -> tuple[str, State]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 import duckdb
@@ -149,9 +150,18 @@ def _found(db: Db, sheet: Sheet) -> tuple[list[tuple[Any, ...]], int]:
             removals,
         ).fetchall()[0][0]
         unmanaged = _unmanaged(cursor, sheet)
-        rows = cursor.execute(f"SELECT {_COLUMNS} {_TEXTS}").fetchall() if many else []
+        rows: list[tuple[Any, ...]] = []
+        if many:
+            cursor.execute(f"SELECT {_COLUMNS} {_TEXTS}")
+            while part := cursor.fetchmany(2048):
+                rows += map(_shared, part)
         cursor.execute("ROLLBACK")
     return rows, unmanaged
+
+
+def _shared(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row whose texts are those of other rows, where they are equal: few commits and files own what there is."""
+    return tuple([intern(value) if type(value) is str else value for value in row])
 
 
 def rows_for(db: Db, names: Names, sheets: Sheets, desired: Desired, keys: Sequence[Key]) -> tuple[Row, ...]:
@@ -178,11 +188,13 @@ def rows_for(db: Db, names: Names, sheets: Sheets, desired: Desired, keys: Seque
     return _rows(db, names, sheet, found)
 
 
-def _rows(db: Db, names: Names, sheet: Sheet, found: Sequence[tuple[Any, ...]]) -> tuple[Row, ...]:
+def _rows(db: Db, names: Names, sheet: Sheet, found: list[tuple[Any, ...]]) -> tuple[Row, ...]:
+    """Takes `found` away piece by piece: both at once would be the most room that a plan takes."""
     wanted = {row[4] for row in found if row[4]} | {row[8] for row in found if row[8]}
     texts = bodies.read(db, wanted)
     made = []
-    for host_id, res_id, spread, status, state, why, *owned in found:
+    while found:
+        host_id, res_id, spread, status, state, why, *owned = found.pop()
         host = sheet.host_names[host_id]
         ref = sheet.ref_names[res_id] if res_id in sheet.ref_names else names.ref(res_id)
         key = Key(host, ref.kind, ref.name)
