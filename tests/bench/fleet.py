@@ -7,6 +7,7 @@ nothing to write: so the rows are as it makes them.
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import reconciler
 from reconciler import manifests
 from reconciler.clock import moment
 from reconciler.core.model import Desired, Key, Origin, Owned, Present, Reading, Report
@@ -113,11 +115,15 @@ class Fleet:
         self.repo, self.state = folder / "repo", folder / "state"
         self.database = self.state / "state.duckdb"
         self.env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("TRUEUP_")},
+            **{
+                name: value for name, value in os.environ.items() if not name.startswith(("TRUEUP_", "PYTHONDONTWRITE"))
+            },
             "TRUEUP_STATE_DIR": str(self.state),
             "TRUEUP_RUN_DIR": str(folder / "run"),
             "TRUEUP_CONFIG": str(folder / "server.yaml"),
         }
+        # As an installed package is: the first process after an edit would compile every module that it loads.
+        compileall.compile_dir(Path(reconciler.__file__).parent, quiet=2)
         self.state.mkdir(parents=True)
         (folder / "run").mkdir()
         (folder / "server.yaml").write_text("{}\n")
