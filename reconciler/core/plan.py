@@ -103,8 +103,11 @@ def plan(given: PlanInput) -> Plan:
     left.extend(waiting_for)
     reached = held[1] if held else ()
     dealt = wave.waves(given.desired.policy, decided, len(given.desired.hosts), given.matches, reached)
-    changes = _arranged(given.kinds, decided, dealt)
-    del decided  # these are others: with their place in the plan
+    by_host: dict[str, list[Change]] = {}
+    for change in decided:
+        by_host.setdefault(change.key.host, []).append(change)
+    del decided
+    changes = _arranged(given.kinds, by_host, dealt)
     counted = guard.Counted(by_kind=given.owned_by_kind, by_host=given.owned_by_host)
     made = Plan(
         commit=given.desired.commit,
@@ -244,15 +247,13 @@ def _triggered(
     return found
 
 
-def _arranged(kinds: Kinds, decided: list[Change], dealt: tuple[tuple[str, ...], ...]) -> tuple[Change, ...]:
-    by_host: dict[str, list[Change]] = {}
-    for change in decided:
-        by_host.setdefault(change.key.host, []).append(change)
+def _arranged(kinds: Kinds, by_host: dict[str, list[Change]], dealt: tuple[tuple[str, ...], ...]) -> tuple[Change, ...]:
+    """The changes with their place in the plan; those of `by_host` are taken away, host by host."""
     return tuple(
         change
         for number, hosts in enumerate(dealt, 1)
         for host in hosts
-        for change in order.arrange(kinds, by_host[host], number)
+        for change in order.arrange(kinds, by_host.pop(host), number)
     )
 
 

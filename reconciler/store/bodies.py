@@ -81,14 +81,12 @@ def read(db: Db, digests: Iterable[int]) -> dict[int, Json]:
     if not chosen:
         return {}
     wanted = numpy.array(chosen, dtype="uint64")
+    made: dict[int, Json] = {}
     with troubles.told(db.path), db.cursor() as cursor:
         cursor.register("wanted", {"digest": wanted})
-        rows = cursor.execute(
-            "SELECT b.digest, b.text FROM body b SEMI JOIN wanted w ON w.digest = b.digest"
-        ).fetchall()
-    made: dict[int, Json] = {}
-    while rows:
-        # Many in one go share the names of their fields, which are else there once a body.
-        part = [rows.pop() for _ in range(min(len(rows), 1000))]
-        made.update(zip((key for key, _ in part), json.loads(f"[{','.join(whole for _, whole in part)}]"), strict=True))
+        cursor.execute("SELECT b.digest, b.text FROM body b SEMI JOIN wanted w ON w.digest = b.digest")
+        while part := cursor.fetchmany(2048):
+            # Many in one go share the names of their fields, which are else there once a body.
+            values = json.loads(f"[{','.join(whole for _, whole in part)}]")
+            made.update(zip((key for key, _ in part), values, strict=True))
     return made

@@ -202,7 +202,7 @@ def _rows(db: Db, names: Names, sheet: Sheet, found: list[tuple[Any, ...]]) -> t
         made.append(
             Row(
                 key=key,
-                desired=None if spread is None else sheet.resource(spread, host),
+                desired=None if spread is None else sheet.resource(spread, host, key),
                 seen=observation(status, state, why, texts),
                 owned=mine,
             )

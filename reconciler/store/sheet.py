@@ -44,11 +44,11 @@ class Sheet:
     def ref_names(self) -> dict[int, Ref]:
         return {number: ref for ref, number in self.refs.items()}
 
-    def resource(self, spread: int, host: str) -> Resource:
-        """The resource of a row of `want`."""
+    def resource(self, spread: int, host: str, key: Key | None = None) -> Resource:
+        """The resource of a row of `want`; with its `key`, where that is at hand."""
         found = self.desired.spreads[spread]
         return Resource(
-            key=Key(host, found.manifest.kind, found.manifest.name),
+            key=key or Key(host, found.manifest.kind, found.manifest.name),
             meaning=found.meaning(host),
             source=found.manifest.source,
         )
