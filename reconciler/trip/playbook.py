@@ -88,7 +88,6 @@ def plays(visits: Sequence[Visit], kinds: Kinds, secrets: Secrets) -> list[dict[
 
 def _play(hosts: Sequence[Host], steps: Sequence[Step]) -> dict[str, Json]:
     names = [host.name for host in hosts]
-    depended = {ref for one in steps for ref in one.after}
     tasks: list[Task] = []
     handlers: list[Task] = []
     taken: set[str] = set()
@@ -102,17 +101,17 @@ def _play(hosts: Sequence[Host], steps: Sequence[Step]) -> dict[str, Json]:
             tasks[-1]["block"].append(
                 {"name": _title(f"{one.ref}: what its change brings", taken), "ansible.builtin.meta": "flush_handlers"}
             )
-    if len(steps) > 1 or depended:
-        tasks.append(
-            {
-                "name": "Tell what failed",
-                "ansible.builtin.assert": {
-                    "that": [Raw("trueup_failed | default([]) | length == 0")],
-                    "fail_msg": Raw("failed: {{ trueup_failed | default([]) | join(', ') }}"),
-                    "quiet": True,
-                },
-            }
-        )
+    # Each block is rescued, so that what doesn't hang on it goes on: without this a run with failures would end well.
+    tasks.append(
+        {
+            "name": "Tell what failed",
+            "ansible.builtin.assert": {
+                "that": [Raw("trueup_failed | default([]) | length == 0")],
+                "fail_msg": Raw("failed: {{ trueup_failed | default([]) | join(', ') }}"),
+                "quiet": True,
+            },
+        }
+    )
     first = hosts[0]
     become = {"become": True, "become_user": first.become_user} if first.become else {}
     play: dict[str, Json] = {

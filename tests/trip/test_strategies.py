@@ -115,8 +115,8 @@ def same(hosts: lab.Lab, raw) -> None:
         assert other == first
 
 
-def run_playbook(fleet, visits: tuple[Visit, ...], host: lab.LabHost, folder: Path) -> None:
-    """What somebody without trueup would do: plain ansible-playbook, secrets given in a file."""
+def run_playbook(fleet, visits: tuple[Visit, ...], host: lab.LabHost, folder: Path, expect: int = 0) -> str:
+    """What somebody without trueup would do: plain ansible-playbook, secrets given in a file. Gives what it said."""
     book = folder / "export.yml"
     book.write_text(playbook.export(visits, fleet.kinds))
     secrets = playbook.Secrets()
@@ -136,7 +136,8 @@ def run_playbook(fleet, visits: tuple[Visit, ...], host: lab.LabHost, folder: Pa
         ],
         env=env, capture_output=True, text=True, timeout=180,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_batch_plain_and_the_exported_playbook_leave_the_same_host(make_fleet, raw, tmp_path):
@@ -181,6 +182,15 @@ def test_plain_tells_failures_as_batch_does(make_fleet):
         assert hosts[0].exists("/etc/beside.conf") and not hosts[0].exists("/etc/checked.conf")
         own = json.loads(hosts[0].read("/var/lib/trueup/test.json"))["owned"]
         assert [entry["name"] for entry in own] == ["/etc/beside.conf"]
+
+
+def test_an_exported_playbook_whose_only_change_fails_ends_as_failed(make_fleet, tmp_path):
+    alone = ONE_FAILS.partition("---")[0]
+    with lab.up(1) as hosts:
+        fleet = make_fleet(hosts)
+        fleet.observe(alone)
+        said = run_playbook(fleet, fleet.visits(alone), hosts[0], tmp_path, expect=2)
+        assert "failed: File//etc/checked.conf" in said
 
 
 def test_ansible_lint_has_nothing_to_say(make_fleet, tmp_path):
