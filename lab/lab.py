@@ -97,7 +97,7 @@ def up(hosts: int | Sequence[Spec] = 3, *, names: Sequence[str] = (), hide: Sequ
     lab: Lab | None = None
     try:
         with net.locked(RUNS):
-            link = net.make(f"tul{folder.name}", len(specs))
+            link = net.make(f"tul{folder.name}", len(specs), net.root_of(RUNS))
         key = folder / "key"
         root.keypair(key, comment="trueup-lab")
         lab = Lab(id=folder.name, folder=folder, net=link, key=key)
@@ -307,7 +307,7 @@ def labs() -> dict[str, dict[str, object]]:
 
 
 def sweep(*, also_running: bool = False) -> list[str]:
-    """Remove labs whose owner is gone (all labs when `also_running`), and bridges that no folder knows; says what went."""
+    """Remove labs whose owner is gone (all labs when `also_running`), and its bridges that no folder knows; says what went."""
     gone: list[str] = []
     for name, book in labs().items():
         owner = book.get("owner")
@@ -316,7 +316,7 @@ def sweep(*, also_running: bool = False) -> list[str]:
         if not (running or young) or also_running:
             gone += keeper.clear(RUNS / name)
     for link in sorted(Path("/sys/class/net").glob("tul??????")):
-        if not (RUNS / link.name[3:]).exists():
+        if not (RUNS / link.name[3:]).exists() and net.alias(link.name) == net.root_of(RUNS):
             net.ip(f"link delete {link.name}")
             gone.append(f"bridge {link.name}")
     return gone

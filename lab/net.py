@@ -70,8 +70,22 @@ def _used() -> list[ipaddress.IPv4Network]:
     return [net for net in used if isinstance(net, ipaddress.IPv4Network)]
 
 
-def make(bridge: str, hosts: int) -> Net:
-    """Make a bridge with a free subnet that has room for `hosts`; call it under `locked`."""
+def root_of(folder: Path) -> str:
+    """Which root a lab is of: one that shares this network, in a chroot, has labs of its own in a folder of its own."""
+    info = folder.stat()
+    return f"lab-{info.st_dev}-{info.st_ino}"
+
+
+def alias(bridge: str) -> str:
+    """What `make` was told to note at a bridge; empty when it is gone."""
+    try:
+        return Path(f"/sys/class/net/{bridge}/ifalias").read_text("ascii", "replace").strip()
+    except OSError:
+        return ""
+
+
+def make(bridge: str, hosts: int, note: str) -> Net:
+    """Make a bridge with a free subnet that has room for `hosts`, and `note` at it; call it under `locked`."""
     prefix = 24 if hosts <= 250 else 22
     if hosts > 1000:
         raise LabError(f"a lab has at most 1,000 hosts, {hosts} were asked for")
@@ -89,6 +103,7 @@ def make(bridge: str, hosts: int) -> Net:
     mac = "02:" + ":".join(f"{random.randrange(256):02x}" for _ in range(5))
     ip(
         f"link add {bridge} address {mac} type bridge",
+        f"link set {bridge} alias {note}",
         f"addr add {net.gateway}/{prefix} dev {bridge}",
         f"link set {bridge} up",
     )

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import lab
-from lab import Lab, LabError, Spec
+from lab import Lab, LabError, Spec, net, sweep
+from lab.lab import RUNS
 from lab.traces import gone, left_of
 
 pytestmark = pytest.mark.hosts
@@ -240,3 +241,15 @@ def test_a_start_that_fails_says_why_and_leaves_nothing() -> None:
     with pytest.raises(LabError, match="lab-1 can't start"), lab.up([Spec(size="nonsense")]):
         pass
     assert set(Path("/run/trueup-lab").iterdir()) <= before
+
+
+def test_a_sweep_leaves_bridges_of_another_root_alone() -> None:
+    """Two roots may share a network, as a chroot does: each knows only its own labs' folders."""
+    mine, other = "tul00mine", "tul0other"
+    try:
+        net.ip(f"link add {mine} type bridge", f"link set {mine} alias {net.root_of(RUNS)}")
+        net.ip(f"link add {other} type bridge", f"link set {other} alias lab-1-1")
+        assert f"bridge {mine}" in sweep()
+        assert Path(f"/sys/class/net/{other}").exists()
+    finally:
+        net.ip(f"link delete {other}")
