@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.problem import Problem, Refused
-from reconciler.systems.sites.sources import Limits, Sources, Trust
+from reconciler.systems.sites.sources.keeper import Sources
+from reconciler.systems.sites.sources.names import Limits
+from reconciler.systems.sites.sources.trust import Trust
 
 PAGES = {"index.html": b"<h1>Hello</h1>\n", "css/site.css": b"h1 { color: red }\n", "about/index.html": b"about\n"}
 

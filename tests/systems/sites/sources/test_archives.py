@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.problem import Refused
 from reconciler.repo import blob_id
-from reconciler.systems.sites.sources import Sources
+from reconciler.systems.sites.sources.keeper import Sources
 
 from .conftest import PAGES, Web, contents, refusal, sha256, tarred, zipped
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.systems.sites.sources import Sources
+from reconciler.systems.sites.sources.keeper import Sources
 from reconciler.systems.sites.sources.trust import Trust, public
 
 from .conftest import PAGES, Web, contents, refusal, sha256, tarred

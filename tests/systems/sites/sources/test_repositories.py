@@ -15,7 +15,9 @@ import pytest
 
 from reconciler.repo import Credentials
 from reconciler.repo.remote import Mirror
-from reconciler.systems.sites.sources import Limits, Sources, Trust
+from reconciler.systems.sites.sources.keeper import Sources
+from reconciler.systems.sites.sources.names import Limits
+from reconciler.systems.sites.sources.trust import Trust
 
 from .conftest import PAGES, Web, contents, refusal, tarred
 

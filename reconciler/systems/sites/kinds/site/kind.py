@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from reconciler.core.kind import Claim, Finding, Kind, OpContext, Part, Resolving, Unresolved
-from reconciler.core.model import Change, Freight, Host, Json, Op, Ref, State
+from reconciler.core.model import Change, Freight, Host, Json, Op, Present, Ref, State
 from reconciler.core.problem import Problem
 
 from . import checks, meaning
@@ -148,6 +148,8 @@ class Site(Kind):
             title=f"stage release {release} ({checks.counted(len(files))})",
             limit=RELEASE_LIMIT,
         )
+        # nginx keeps files open for a while: without a reload it would go on with one that was put right.
+        altered = isinstance(change.have, Present) and bool(change.have.state.get("altered"))
         switch = Op(
             module="trueup.site.switch",
             args={
@@ -156,6 +158,7 @@ class Site(Kind):
                 "release": release,
                 "keep": spec.get("keep", KEEP),
                 "expect": spec["expect"],
+                "renew": altered,
             },
             title=f"switch to release {release}",
         )

@@ -2,7 +2,8 @@
 
 Arguments: `do`, and name of the site.
 stage   release, files {path: Git blob id}, packed (whether packed files go beside), config (nginx's server blocks)
-switch  release, keep (how many releases stay), expect [{host, port, tls, url, status, etag?, location?, body?}]
+switch  release, keep (how many releases stay), expect [{host, port, tls, url, status, etag?, location?, body?}],
+        renew (whether nginx may hold files of it open that were altered)
 remove  nothing more
 
 What lies where: op_stage.py. The contents come beforehand, into the store of contents: op_disk.py.

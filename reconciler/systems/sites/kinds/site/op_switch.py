@@ -31,7 +31,13 @@ def switch(site: int, blobs: Blobs, args: dict[str, Any]) -> tuple[bool, str]:
         os.close(releases)
     nginx = Nginx()
     now, unproved = linked(site, CURRENT), linked(site, SWITCHING)
-    if now == release and not unproved and nginx.master() and not ask.wrong(args["expect"], ()):
+    if (
+        now == release
+        and not unproved
+        and not args.get("renew")
+        and nginx.master()
+        and not ask.wrong(args["expect"], ())
+    ):
         prune(site, blobs, int(args["keep"]))
         return False, ""
     for port in sorted({int(one["port"]) for one in args["expect"]}):
