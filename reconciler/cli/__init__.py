@@ -7,11 +7,14 @@ more than a command itself. No logic lives here.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import errno
 import importlib
 import os
 import pkgutil
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,7 +86,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         _reader_gone()
     except OSError as error:
         code = _cannot_write(error)
+    if argv is None:
+        _leave(code)
     sys.exit(code)
+
+
+def _leave(code: int) -> None:
+    """End the process having done all that was promised for its end, without giving its memory back piece by piece: that
+    is a tenth of the time of a plan. Comes back where other threads are still at work: they are waited for as usual."""
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        return
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _reader_gone() -> None:

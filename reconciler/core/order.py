@@ -82,12 +82,13 @@ def arrange(kinds: Kinds, changes: Sequence[Change], wave: int = 0) -> tuple[Cha
     rank = _ranks(tuple(kinds.by_name), kinds.order)
     by_ref = {change.key.ref: change for change in changes}
     waits: dict[Ref, set[Ref]] = {ref: set() for ref in by_ref}
+    removes = any(change.action is Action.DELETE for change in changes)
     for ref, change in by_ref.items():
         if change.want is not None and change.action is not Action.DELETE:
             for other in references(kinds, ref, change.want.spec, change.want.depends_on):
                 if other in by_ref and by_ref[other].action is not Action.DELETE:
                     waits[ref].add(other)
-        if change.owned is not None:
+        if removes and change.owned is not None:
             for other in references(kinds, ref, change.owned.spec):
                 if other in by_ref and by_ref[other].action is Action.DELETE:
                     waits[other].add(ref)
