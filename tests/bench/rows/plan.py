@@ -63,7 +63,9 @@ def rows() -> Iterator[Row]:
         yield drifted(fleet)
         fleet.edit_manifest()
         edited = [plan(fleet) for _ in range(3)]
-        yield from told("plan, one templated manifest of all hosts edited", edited, 2, 250, "median of 3 cold processes")
+        yield from told(
+            "plan, one templated manifest of all hosts edited", edited, 2, 250, "median of 3 cold processes"
+        )
         fleet.back()
         fleet.edit_variable()
         edited = [plan(fleet) for _ in range(3)]
