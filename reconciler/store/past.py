@@ -6,7 +6,7 @@ core.select.rows says the same in plain Python; tests/store holds both equal.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from sys import intern
 from typing import Any
@@ -119,11 +119,11 @@ def past(db: Db, names: Names, sheets: Sheets, desired: Desired) -> PastOf:
     """Join `desired` with what is observed and owned. Rows only of hosts that were looked at; of the others, and of
     those that can't be reached, `hosts` tells. Reads only. Raises Refused."""
     sheet = sheets.of(desired)
-    found, unmanaged = _found(db, sheet)
+    rows, unmanaged = _found(db, names, sheet)
     known = hosts(db)
     seen = [host.seen_at for name, host in known.items() if host.seen_at is not None and name in desired.hosts]
     return PastOf(
-        rows=_rows(db, names, sheet, found),
+        rows=rows,
         owned_by_kind=Late(lambda: _owned_by_kind(db, names, sheet)),
         owned_by_host=Late(lambda: _owned_by_host(db, names, sheet)),
         hosts=known,
@@ -136,8 +136,8 @@ def past(db: Db, names: Names, sheets: Sheets, desired: Desired) -> PastOf:
     )
 
 
-def _found(db: Db, sheet: Sheet) -> tuple[list[tuple[Any, ...]], int]:
-    """The rows that don't obviously agree, in columns, and how many things are unmanaged. One moment of the file."""
+def _found(db: Db, names: Names, sheet: Sheet) -> tuple[tuple[Row, ...], int]:
+    """The rows that don't obviously agree, and how many things are unmanaged. One moment of the file."""
     with troubles.told(db.path), db.cursor() as cursor:
         cursor.execute("BEGIN")
         # A list of no text can't be typed by itself; no row is then declared, and no row asks for it.
@@ -150,13 +150,19 @@ def _found(db: Db, sheet: Sheet) -> tuple[list[tuple[Any, ...]], int]:
             removals,
         ).fetchall()[0][0]
         unmanaged = _unmanaged(cursor, sheet)
-        rows: list[tuple[Any, ...]] = []
+        rows: tuple[Row, ...] = ()
         if many:
+            digests = cursor.execute(f"SELECT DISTINCT unnest([s.state, o.spec]) {_TEXTS}").fetchall()
             cursor.execute(f"SELECT {_COLUMNS} {_TEXTS}")
-            while part := cursor.fetchmany(2048):
-                rows += map(_shared, part)
+            rows = _rows(names, sheet, _parts(cursor), bodies.read(db, (body for (body,) in digests if body)))
         cursor.execute("ROLLBACK")
     return rows, unmanaged
+
+
+def _parts(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    """What a query gives, some at a time: as tuples, all of it would be the most room that a plan takes."""
+    while part := cursor.fetchmany(2048):
+        yield from map(_shared, part)
 
 
 def _shared(row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -185,16 +191,12 @@ def rows_for(db: Db, names: Names, sheets: Sheets, desired: Desired, keys: Seque
             f"WITH found AS (SELECT a.host_id, a.res_id, w.spread FROM asked a LEFT JOIN {sheet.want} w USING (host_id, res_id)) "
             f"SELECT {_COLUMNS} {_TEXTS} WHERE d.spread IS NOT NULL OR o.host_id IS NOT NULL"
         ).fetchall()
-    return _rows(db, names, sheet, found)
+    return _rows(names, sheet, found, bodies.read(db, {body for row in found for body in (row[4], row[8]) if body}))
 
 
-def _rows(db: Db, names: Names, sheet: Sheet, found: list[tuple[Any, ...]]) -> tuple[Row, ...]:
-    """Takes `found` away piece by piece: both at once would be the most room that a plan takes."""
-    wanted = {row[4] for row in found if row[4]} | {row[8] for row in found if row[8]}
-    texts = bodies.read(db, wanted)
+def _rows(names: Names, sheet: Sheet, found: Iterable[tuple[Any, ...]], texts: Mapping[int, Any]) -> tuple[Row, ...]:
     made = []
-    while found:
-        host_id, res_id, spread, status, state, why, *owned = found.pop()
+    for host_id, res_id, spread, status, state, why, *owned in found:
         host = sheet.host_names[host_id]
         ref = sheet.ref_names[res_id] if res_id in sheet.ref_names else names.ref(res_id)
         key = Key(host, ref.kind, ref.name)
@@ -207,8 +209,10 @@ def _rows(db: Db, names: Names, sheet: Sheet, found: list[tuple[Any, ...]]) -> t
                 owned=mine,
             )
         )
+    del texts  # before the sort takes room of its own
     # By the texts, not by Key's own comparing: tuples of them compare without a call.
-    return tuple(sorted(made, key=lambda row: (row.key.host, row.key.kind, row.key.name)))
+    made.sort(key=lambda row: (row.key.host, row.key.kind, row.key.name))
+    return tuple(made)
 
 
 def observation(status: int | None, state: int, why: str, texts: Mapping[int, Any]) -> Observation:
