@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .core import select
 from .core.kind import Kinds
-from .core.model import Desired, Pause, Plan
+from .core.model import Desired, Key, Observation, Owned, Pause, Plan
 from .core.plan import PlanInput
 from .core.plan import plan as make_plan
 from .core.problem import Refused
@@ -78,6 +78,11 @@ def from_observed(kinds: Kinds, desired: Desired, text: bytes, path: Path) -> Pl
     seen, owned, problems = observed.read(text, str(path), kinds, desired)
     if any(problem.severity == "error" for problem in problems):
         raise Refused(*problems)
+    return plan_of(kinds, desired, seen, owned)
+
+
+def plan_of(kinds: Kinds, desired: Desired, seen: Mapping[Key, Observation], owned: Mapping[Key, Owned]) -> Plan:
+    """The plan of a whole world that is told, not looked at: what isn't in `seen` is absent."""
     by_kind: dict[str, int] = {}
     by_host: dict[str, int] = {}
     for key in owned:

@@ -110,8 +110,7 @@ class Conflicts:
         """A failure of a kind's code is a problem, not the end of the reading. What could not be resolved may well make it fail."""
         self._faulty.add(id(item))
         if item.whole:
-            self._say("kind-failed", f"{item.entry.kind} could not be judged ({step}: {type(error).__name__}: {error})", item,
-                      item.entry.doc.at(["kind"]), "report this with the manifest; it is a fault of trueup")  # fmt: skip
+            self.problems.append(item.entry.failed(step, error))
 
     def _fight(self, claim: Claim, item: Item, other: Item, both: Iterable[str]) -> None:
         what = f"the path {claim.value}" if claim.space == "path" else f"{claim.space} {claim.value}"

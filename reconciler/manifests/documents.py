@@ -48,6 +48,16 @@ class Entry:
         return spec
 
     @property
+    def own(self) -> dict[str, Json]:
+        """The kind's own fields, without those that every kind has."""
+        return {name: value for name, value in self.spec.items() if name not in schema.COMMON}
+
+    def failed(self, step: str, error: Exception) -> Problem:
+        """The kind's code failed on it: a problem, not the end of the reading."""
+        return problem("kind-failed", f"{self.kind} could not be judged ({step}: {type(error).__name__}: {error})", path=self.doc.path,
+                       mark=self.doc.at(["kind"]), hint="report this with the manifest; it is a fault of trueup")  # fmt: skip
+
+    @property
     def ref(self) -> Ref:
         return Ref(self.kind, self.name)
 

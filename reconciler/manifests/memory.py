@@ -17,7 +17,7 @@ from ..core.kind import Claim
 from ..core.model import Desired, Json
 from ..core.problem import Problem
 from ..ports import Files
-from . import reader, schema
+from . import reader
 from .conflicts import ways_in
 from .documents import Entry, File
 from .reader import Document
@@ -131,9 +131,8 @@ def recalled(text: str, kept: Desired, files: Files) -> dict[str, Any]:
                 Claim(space, value): everywhere if there is None else frozenset(names[index] for index in there)
                 for space, value, there in one["claims"]
             }
-        own = {name: value for name, value in entry.spec.items() if name not in schema.COMMON}
         items[path, blob, index] = Known(
-            item=Item(entry=entry, spread=spread, own=own, facts=facts),
+            item=Item(entry=entry, spread=spread, own=entry.own, facts=facts),
             problems=tuple(Problem(**problem) for problem in one["problems"]),
             hosts=spread.hosts,
             on_drift=one["drift"],

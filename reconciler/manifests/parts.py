@@ -9,7 +9,6 @@ from ..core.kind import Part
 from ..core.model import Ref
 from ..core.problem import Problem
 from . import schema, validate
-from .codes import problem
 from .documents import Entry
 from .reader import Document
 from .resolve import Item
@@ -24,14 +23,10 @@ def needed(entries: Iterable[Entry], judges: validate.Judges, problems: list[Pro
     made: list[Entry] = []
     for entry in entries:
         kind = judges.kinds[entry.kind]
-        own = {name: value for name, value in entry.spec.items() if name not in schema.COMMON}
         try:
-            parts = list(kind.parts(entry.name, own))
+            parts = list(kind.parts(entry.name, entry.own))
         except Exception as error:
-            problems.append(
-                problem("kind-failed", f"{entry.kind} could not be judged (parts: {type(error).__name__}: {error})",
-                        path=entry.doc.path, mark=entry.doc.at(["kind"]), hint="report this with the manifest; it is a fault of trueup")
-            )  # fmt: skip
+            problems.append(entry.failed("parts", error))
             continue
         for number, part in enumerate(parts):
             doc = _document(entry, part)
@@ -56,20 +51,19 @@ def _document(entry: Entry, part: Part) -> Document:
 
 def alone(items: Sequence[Item]) -> list[Item]:
     """`items` in which a needed resource is left out on hosts where an equal one is declared, or needed by another."""
-    declared = {ref for item in items if item.entry.needed_by is None for ref in [item.entry.ref]}
-    several = {ref for item in items if item.entry.needed_by is not None for ref in [item.entry.ref]}
-    if not several:
+    needed_ones = {item.entry.ref for item in items if item.entry.needed_by is not None}
+    if not needed_ones:
         return list(items)
-    before: dict[Ref, list[Item]] = {}
+    before: dict[Ref, list[Item]] = {ref: [] for ref in needed_ones}
     for item in items:
-        if item.entry.needed_by is None and item.entry.ref in several & declared:
-            before.setdefault(item.entry.ref, []).append(item)
+        if item.entry.needed_by is None and item.entry.ref in needed_ones:
+            before[item.entry.ref].append(item)
     made: list[Item] = []
     for item in items:
         if item.entry.needed_by is None:
             made.append(item)
             continue
-        others = before.setdefault(item.entry.ref, [])
+        others = before[item.entry.ref]
         here = _without(item, others)
         others.append(here)
         made.append(here)

@@ -150,7 +150,7 @@ class Resolver:
             on_change=spec.get("onChange", ""),
             own_access=(entry.metadata.get("annotations") or {}).get(schema.OWN_ACCESS, "").strip(),
         )
-        own = {name: value for name, value in spec.items() if name not in schema.COMMON}
+        own = entry.own
         self.problems += self._checked(kind, entry, own)
         hosts = self.inventory.pick(chosen) if chosen is not None else ()
         if chosen is not None:
@@ -236,7 +236,7 @@ class Resolver:
             for finding in kind.check(entry.name, own):
                 yield self._told(finding, entry, kind)
         except Exception as error:
-            yield self._failed(error, entry, "check")
+            yield entry.failed("check", error)
 
     def _examined(self, kind: Kind, entry: Entry, own: State) -> Mapping[str, str]:
         """The files that were looked through, as path → blob id; what was found is told."""
@@ -246,7 +246,7 @@ class Resolver:
         except Unresolved as unresolved:
             self.problems.append(ask.failure or self._told(unresolved.finding, entry, kind))
         except Exception as error:
-            self.problems.append(self._failed(error, entry, "examine"))
+            self.problems.append(entry.failed("examine", error))
         return ask.files
 
     # ---- its meaning
@@ -257,7 +257,7 @@ class Resolver:
         try:
             differs = kind.per_host(own)
         except Exception as error:
-            self.problems.append(self._failed(error, entry, "per_host"))
+            self.problems.append(entry.failed("per_host", error))
             return None
         failures: dict[Problem, list[str]] = {}
         found: dict[str, Resolved] = {}
@@ -326,7 +326,7 @@ class Resolver:
         except Unresolved as unresolved:
             failure = ask.failure or self._told(unresolved.finding, entry, kind)
         except Exception as error:
-            failure = self._failed(error, entry, "resolve")
+            failure = entry.failed("resolve", error)
         return Resolved(files=ask.files or NOTHING, spec=spec, digest=digest(spec) if spec is not None else "", failure=failure,
                          secret=spec is not None and next(references(spec), None) is not None)  # fmt: skip
 
@@ -363,10 +363,6 @@ class Resolver:
         mark = entry.doc.place(["spec", *finding.field])
         return Problem(code=finding.code, severity=code.severity if code else finding.severity, message=finding.message,
                        path=entry.doc.path, line=mark.line, column=mark.column, length=mark.length, hint=finding.hint)  # fmt: skip
-
-    def _failed(self, error: Exception, entry: Entry, step: str) -> Problem:
-        return problem("kind-failed", f"{entry.kind} could not be judged ({step}: {type(error).__name__}: {error})", path=entry.doc.path,
-                       mark=entry.doc.at(["kind"]), hint="report this with the manifest; it is a fault of trueup")  # fmt: skip
 
 
 def _texts(value: Json) -> bool:

@@ -24,13 +24,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reconciler.core import select
 from reconciler.core.kind import Kinds, OpContext
 from reconciler.core.model import Commit, Desired, Key, Observation, Origin, Owned, Plan, Present, Source, State, digest
-from reconciler.core.plan import PlanInput, plan
 from reconciler.core.predict import simulate
 from reconciler.core.problem import Problem
-from reconciler.inputs import Matches
+from reconciler.inputs import plan_of
 from reconciler.manifests import observed as observed_file
 from reconciler.manifests import reader
 from reconciler.manifests.reading import read
@@ -139,7 +137,7 @@ def run(page: Page, kinds: Kinds) -> Told:
         raise Impossible("".join(_told(problem) for problem in problems))
     if "yaml past" in page.fences:
         owned = dict(_past(page, kinds, desired))
-    made = _plan(kinds, desired, seen, owned)
+    made = plan_of(kinds, desired, seen, owned)
     _obeys_the_law(kinds, desired, made, seen, owned)
     shown = replace(made, id=NO_ID)
     golden["text plan"] = re.sub(r"[ \t]+$", "", plan_text.text(kinds, shown), flags=re.MULTILINE)
@@ -222,29 +220,6 @@ def _fits(kinds: Kinds, kind: str, part: str, value: object) -> None:
         raise Impossible(f"{kind} {part}: {errors[0].json_path}: {errors[0].message}")
 
 
-def _plan(kinds: Kinds, desired: Desired, seen: Mapping[Key, Observation], owned: Mapping[Key, Owned]) -> Plan:
-    rows = {row.key: row for row in select.rows(kinds, desired, seen, owned)}
-    for key in select.triggered(kinds, desired, list(rows)):
-        rows[key] = select.row(desired, key, seen, owned)
-    by_kind: dict[str, int] = {}
-    by_host: dict[str, int] = {}
-    for key in owned:
-        by_kind[key.kind] = by_kind.get(key.kind, 0) + 1
-        by_host[key.host] = by_host.get(key.host, 0) + 1
-    return plan(
-        PlanInput(
-            kinds=kinds,
-            desired=desired,
-            rows=tuple(rows[key] for key in sorted(rows)),
-            owned_by_kind=by_kind,
-            owned_by_host=by_host,
-            matches=Matches(desired),
-            unmanaged=sum(1 for key in seen if key not in owned and desired.get(key) is None),
-            looked=False,
-        )
-    )
-
-
 def _obeys_the_law(
     kinds: Kinds, desired: Desired, made: Plan, seen: Mapping[Key, Observation], owned: Mapping[Key, Owned]
 ) -> None:
@@ -255,7 +230,7 @@ def _obeys_the_law(
         if isinstance(after, Present):
             state = {name: value for name, value in after.state.items() if name != "loaded"}
             _fits(kinds, change.key.kind, "state", json.loads(json.dumps(state, default=dict)))
-    again = _plan(kinds, desired, found, mine)
+    again = plan_of(kinds, desired, found, mine)
     left = [
         f"{change.action.value} {change.key.ref}: {[item.path for item in change.fields]}" for change in again.changes
     ]

@@ -17,6 +17,8 @@ from . import checks, meaning
 
 KEEP = 5
 """Releases that stay on a host, the current one among them."""
+RELOAD = "[ ! -s /run/nginx.pid ] || nginx -s reload"
+"""Where nginx runs, let it read a new certificate."""
 RELEASE_LIMIT = 900.0
 """Seconds that staging a release may take on a host: links and a sync of the disk."""
 
@@ -63,26 +65,15 @@ class Site(Kind):
         yield Part(
             "File", meaning.CONFIG, {"content": meaning.INCLUDE, "owner": "root", "group": "root", "mode": "0644"}
         )
-        tls, hidden = (
-            spec.get("tls") or {},
-            {
-                "owner": "root",
-                "parents": True,
-                "sensitive": True,
-                "onChange": "[ ! -s /run/nginx.pid ] || nginx -s reload",
-            },
-        )
-        certificate, key = meaning.certificate(name, spec)
-        if isinstance(tls.get("certificate"), Mapping):
-            yield Part("File", certificate, {**hidden, "content": tls["certificate"], "group": "root", "mode": "0600"})
-        if isinstance(tls.get("key"), Mapping):
-            yield Part("File", key, {**hidden, "content": tls["key"], "group": "root", "mode": "0600"})
+        private: State = {"owner": "root", "parents": True, "sensitive": True}
+        key_file: State = {**private, "group": "root", "mode": "0600", "onChange": RELOAD}
+        for path, said in zip(meaning.certificate(name, spec), _pem(spec), strict=True):
+            if isinstance(said, Mapping):
+                yield Part("File", path, {**key_file, "content": said})
         if spec.get("basicAuth"):
             # nginx reads it at each request, as www-data.
             told = {"content": _passwords(spec), "template": True, "group": "www-data", "mode": "0640"}
-            yield Part(
-                "File", meaning.passwords(name, spec), {"owner": "root", "parents": True, "sensitive": True, **told}
-            )
+            yield Part("File", meaning.passwords(name, spec), {**private, **told})
 
     def refs(self, name: str, spec: State) -> Iterable[Ref]:
         for part in self.parts(name, spec):
@@ -101,9 +92,7 @@ class Site(Kind):
         files = ask.tree(folder)
         rules, problems = serving.rules(name, spec, _texts(spec, files, ask))
         found = serving.examined(rules, folder, files, spec, lambda path: ask.file(f"{folder}/{path}")[0])
-        for problem in [*problems, *found]:
-            if problem.severity == "warning" or problem not in problems:
-                yield _finding(problem)
+        yield from map(_finding, (*problems, *found))  # a rule with an error was told by `resolve`
         yield from checks.content(rules, folder, files)
 
     def claims(self, name: str, spec: State) -> Iterable[Claim]:
@@ -183,6 +172,12 @@ class Site(Kind):
 def _ports(spec: State) -> tuple[int, ...]:
     tls = spec.get("tls")
     return (spec.get("port", 80), tls.get("port", 443)) if tls else (spec.get("port", 80),)
+
+
+def _pem(spec: State) -> tuple[Json, Json]:
+    """What the manifest says of certificate and key: a path or a secret; nothing without TLS."""
+    tls = spec.get("tls") or {}
+    return tls.get("certificate"), tls.get("key")
 
 
 def _passwords(spec: State) -> str:
