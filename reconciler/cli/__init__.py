@@ -1,6 +1,6 @@
 """The command `trueup`: one file a command, found by its being there.
 
-A file cli/NAME.py holds a function NAME (a trailing underscore is dropped where the word is Python's own, dashes are
+A file cli/NAME.py, here or in a system, holds a function NAME (a trailing underscore is dropped where the word is Python's own, dashes are
 written as underscores). Only the file of the command that is asked for is imported: help for all of them costs
 more than a command itself. No logic lives here.
 """
@@ -18,6 +18,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from .. import systems
 from . import exits
 
 _NOT_COMMANDS = {"exits"}
@@ -25,11 +26,14 @@ _HIDDEN = {"hook", "gen"}
 
 
 def command_names() -> dict[str, str]:
-    """Command name → module name, sorted."""
+    """Command name → dotted name of its module, sorted: the line's own, and those of systems."""
     found = {}
-    for module in pkgutil.iter_modules(__path__):
-        if module.name not in _NOT_COMMANDS and not module.name.startswith("_"):
-            found[module.name.rstrip("_").replace("_", "-")] = module.name
+    places = {__name__: list(__path__)}
+    places |= {f"{systems.__name__}.{name}.cli": [str(folder)] for name, folder in systems.rooms("cli").items()}
+    for package, path in places.items():
+        for module in pkgutil.iter_modules(path):
+            if module.name not in _NOT_COMMANDS and not module.name.startswith("_"):
+                found[module.name.rstrip("_").replace("_", "-")] = f"{package}.{module.name}"
     return dict(sorted(found.items()))
 
 
@@ -71,8 +75,8 @@ def _app(only: str | None) -> Any:
     for name, module_name in names.items():
         if only is not None and name != only:
             continue
-        module = importlib.import_module(f"{__name__}.{module_name}")
-        app.command(name=name, cls=Command, epilog=exits.epilog(), hidden=name in _HIDDEN)(getattr(module, module_name))
+        function = getattr(importlib.import_module(module_name), module_name.rpartition(".")[2])
+        app.command(name=name, cls=Command, epilog=exits.epilog(), hidden=name in _HIDDEN)(function)
     return app
 
 

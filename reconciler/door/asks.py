@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
 
+from .. import systems
 from ..acts.fleet import ACTS
 from ..acts.state import ASKS as KEEPING
 from ..core.model import Json
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 Ask: TypeAlias = "Callable[[World, Mapping[str, Json]], Mapping[str, Json]]"
 
-LOOKS: Mapping[str, Ask] = {
+_OWN: Mapping[str, Ask] = {
     "status": looking.status,
     "problems": browsing.problems,
     "hosts": looking.hosts,
@@ -35,7 +37,15 @@ LOOKS: Mapping[str, Ask] = {
     "reports": reporting.reports,
     "report": reporting.report,
 }
-
+LOOKS: Mapping[str, Ask] = {
+    **_OWN,
+    **{
+        name: ask
+        for module in systems.modules("door", "looks").values()
+        for name, ask in import_module(module).LOOKS.items()
+    },
+}
+"""The questions that only look: those of the line, and those that a system adds in its door/looks.py."""
 
 _TEXTS = frozenset({"selector", "plan", "rev", "host", "for", "why", "who"})
 _SWITCHES = frozenset({"yes"})

@@ -17,9 +17,11 @@ Args = Mapping[str, Json]
 
 def reports(world: World, args: Args) -> dict[str, Json]:
     """The reports that there are."""
-    from ..store import report as folders
+    from reports import folders
 
-    found = [folders.read(name) for name in folders.names()]
+    from ..store.report import read
+
+    found = [read(name) for name in folders()]
     return {
         "format": 1,
         "reports": [{"name": one.name, "title": one.title, "description": one.description} for one in found],
@@ -28,19 +30,20 @@ def reports(world: World, args: Args) -> dict[str, Json]:
 
 def report(world: World, args: Args) -> dict[str, Json]:
     """One report, answered now: columns, rows, and how old what it rests on is."""
+    from reports import folders
+
     from ..clock import rfc3339
-    from ..store import report as folders
+    from ..store.report import answer, read
 
     name = text(args, "report") or text(args, "name")
-    if name not in folders.names():
-        known = ", ".join(folders.names())
+    if name not in folders():
+        known = ", ".join(folders())
         raise Refused(
             Problem(code="unknown-report", message=f"there is no report {name[:100]}", hint=f"the reports are {known}")
         )
     desired = in_force(world) or Desired()
     view, stood = stand(world, desired)
     oldest, _, never = stood.all.seen
-    answer = folders.answer(view, folders.read(name))
     return {
         "format": 1,
         "report": name,
@@ -50,5 +53,5 @@ def report(world: World, args: Args) -> dict[str, Json]:
         "hosts": len(desired.hosts),
         "neverSeen": never,
         "oldestLook": rfc3339(oldest),
-        **answer,
+        **answer(view, read(name)),
     }

@@ -1,12 +1,13 @@
-"""The folders of reports/ and their questions: one SELECT each over `now` and `host`, run on nothing that can be written."""
+"""The reports' questions: one SELECT each over `now` and `host`, run on nothing that can be written."""
 
 from __future__ import annotations
 
 import datetime
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+import reports
 
 from ..clock import rfc3339
 from ..core.model import Json
@@ -16,7 +17,6 @@ from .arrays import numpy
 from .db import words
 from .view import VERDICTS, View
 
-FOLDER = Path(__file__).resolve().parents[2] / "reports"
 MOST = 10_000
 """Rows of one report; what is above is said."""
 
@@ -31,14 +31,9 @@ class Report:
     question: str
 
 
-def names() -> tuple[str, ...]:
-    """Names of the reports that there are."""
-    return tuple(sorted(file.parent.name for file in FOLDER.glob("*/question.sql")))
-
-
 def read(name: str) -> Report:
     """Title and description are the first heading and the first paragraph of its README.md."""
-    folder = FOLDER / name
+    folder = reports.folders()[name]
     paragraphs = (folder / "README.md").read_text(encoding="utf-8").split("\n\n")
     return Report(
         name=name,

@@ -8,8 +8,9 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+import reports
 
 from ..core.model import Json
 from .clean import clean
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import jinja2
 
 _FRACTION = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z$")
-FOLDER = Path(__file__).resolve().parents[2] / "reports"
 
 HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -58,7 +58,7 @@ def markdown_cell(given: Json) -> str:
 
 def template(name: str, form: str) -> str:
     """The template `page.FORM` of a report. Raises OSError."""
-    return (FOLDER / name / f"page.{form}").read_text(encoding="utf-8")
+    return (reports.folders()[name] / f"page.{form}").read_text(encoding="utf-8")
 
 
 def html(answer: Mapping[str, Json], template: str) -> str:
@@ -77,11 +77,11 @@ def markdown(answer: Mapping[str, Json], template: str) -> str:
 
 
 def _environment(*, escaped: bool) -> jinja2.Environment:
-    """What a report's template may extend is in FOLDER: page.html and page.md, which it says one sentence to."""
+    """What a report's template may extend is in reports/: page.html and page.md, which it says one sentence to."""
     import jinja2
 
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
+        loader=jinja2.FileSystemLoader(reports.HERE),
         autoescape=escaped,  # noqa: S701 - Markdown: `cell` escapes
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

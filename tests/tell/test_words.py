@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import typer
 
+import reports
 from reconciler.cli.at import parse
 from reconciler.core.model import Verdict
 from reconciler.tell import at, blame, diff, fields, history, report, status, words
@@ -162,7 +163,7 @@ ANSWER: dict[str, Any] = {
     "title": "T", "description": "D", "columns": ["A", "B"], "rows": [[f"=cmd|'/c'!A1 | @bo {ESCAPE}", ["x", None, 1234]]],
     "fleet": ESCAPE, "commit": WANTED, "now": "2026-11-24T14:02:00.123456Z", "oldestLook": None, "hosts": 1, "neverSeen": 0,
 }  # fmt: skip
-REPORTS = sorted(folder.parent.name for folder in report.FOLDER.glob("*/question.sql"))
+REPORTS = list(reports.folders())
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -175,7 +176,7 @@ def test_reports_in_every_form(name: str) -> None:
         for line in text.split("\n"):
             if line.startswith("| ") and "cmd" in line:
                 assert line.replace("\\|", "").count("|") == 3 and "\\@bo" in line
-    assert (report.FOLDER / name / "README.md").read_text().startswith("# ")
+    assert (reports.folders()[name] / "README.md").read_text().startswith("# ")
 
 
 def test_csv_runs_nothing_in_a_spreadsheet() -> None:
@@ -213,5 +214,5 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
 
 
 def test_the_folder_of_reports_is_the_repositorys() -> None:
-    assert Path(__file__).parents[2] / "reports" == report.FOLDER
+    assert Path(__file__).parents[2] / "reports" == reports.HERE
     assert {"drift", "accounts", "cronjobs"} <= set(REPORTS)

@@ -99,6 +99,28 @@ def test_what_is_cut_off_at_any_byte_never_gets_a_name(sender: Sender) -> None:
     assert whole(sender) == {place(blob) for blob in blobs}
 
 
+@pytest.mark.parametrize(
+    "order",
+    [
+        "a0 a1 b0 a2 b1 b2",  # b starts when a is far on
+        "a0 b0 a1 b1 a2 b2",
+        "a0 a1 a2 b0 b1 b2",
+        "a0 b0 b1 b2 a1 a2",
+    ],
+)
+def test_parts_of_one_content_from_two_visits_in_any_order_make_it_once(sender: Sender, order: str) -> None:
+    host = sender.fleet.lab[0]
+    (blob,) = noise(sender, 1, 300_000)
+    data = sender.contents.known[blob]
+    for step in order.split():
+        offset = int(step[1]) * 100_000
+        part = pack.ITEM.pack(bytes.fromhex(blob), 0, offset, 100_000, len(data), len(data))
+        done = receive(host, {"mark": "M", "do": "put", "count": 1}, part + data[offset : offset + 100_000])
+        assert wire.unframe(done.stdout.decode(), "M")["kept"] == 1, step
+    assert whole(sender) == {place(blob)}
+    assert host.run(f"ls -A {STORE}/.begun").stdout == ""
+
+
 def receive(host: LabHost, order: dict[str, object], data: bytes) -> subprocess.CompletedProcess[bytes]:
     program = bundler.receiver()
     sent = b"%d\n" % len(program) + program + json.dumps(order).encode() + b"\n" + data

@@ -175,11 +175,12 @@ class Store:
             if os.fstat(fd).st_size < offset:
                 os.unlink(name, dir_fd=at)
                 raise Trouble("store", "a part of %s that had come is gone again" % blob)
-            os.ftruncate(fd, offset)
+            # Never shorter than it is: a visit that is further on counts on what it has sent.
             os.lseek(fd, offset, os.SEEK_SET)
             copy(stdin, length, fd)
             if offset + length < stored:
                 return
+            os.ftruncate(fd, stored)
             os.lseek(fd, 0, os.SEEK_SET)
             try:
                 if form:
@@ -208,7 +209,7 @@ class Store:
             fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=at)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(fd).st_nlink == 1:
+                if same(os.fstat(fd), at, name):
                     return fd
             except BlockingIOError:
                 if time.monotonic() > until:
@@ -301,6 +302,15 @@ def enter(at: int, name: str, path: str, mode: int = 0o755) -> int:
             "store", "%s is not root's alone (owner %d, mode %04o)" % (path, known.st_uid, known.st_mode & 0o7777)
         )
     return fd
+
+
+def same(known: os.stat_result, at: int, name: str) -> bool:
+    """Whether `name` still is that file: who held it may have given it its place, or removed it, since it was opened."""
+    try:
+        now = os.stat(name, dir_fd=at, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return (now.st_dev, now.st_ino) == (known.st_dev, known.st_ino)
 
 
 def file_name(blob: str, form: int) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cache
 
 from ...core.model import Json
-from .answers import ANSWERS, SCHEMAS, ref
+from .address import Page
+from .answers import SCHEMAS, ref
 from .live import CAP, PING
-from .paths import PAGES, Page
+from .paths import ANSWERS, PAGES
 
 
 @cache

@@ -2,55 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
-from . import words
+from ... import systems
+from ...core.model import Json
+from . import answers
+from .address import AFTER, FIND, HOST, KIND, LIMIT, NAME, VERDICT, WHERE, Page
 
-
-@dataclass(frozen=True, kw_only=True)
-class Param:
-    """Something that may stand in the query of an address."""
-
-    name: str
-    meaning: str
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """One page. `ask` names a question of door.asks; the names in the path and the query are its arguments."""
-
-    path: str
-    """As Starlette has it; a name may hold any character, a slash too when it comes last (`:path`)."""
-    ask: str
-    template: str
-    section: str
-    """Which entry of the navigation it belongs to."""
-    summary: str
-    """A sentence for the OpenAPI document."""
-    title: str = ""
-    """Empty: the last name in the path."""
-    params: tuple[Param, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(part[1:-1].partition(":")[0] for part in self.path.split("/") if part.startswith("{"))
-
-
-VERDICT = Param(
-    name="verdict",
-    meaning="only hosts with this verdict",
-    choices=tuple(word.lower() for word, _ in words.ORDER),
-)
-FIND = Param(name="find", meaning="only what has this text in its name, in any case")
-WHERE = Param(name="where", meaning="only hosts that this selector picks, as manifests have them: `role=web`, `web-*`")
-HOST = Param(name="host", meaning="only this host")
-KIND = Param(name="kind", meaning="only this kind")
-NAME = Param(name="name", meaning="only resources of this name")
-AFTER = Param(name="after", meaning="go on after this row: `next` of the answer before")
-LIMIT = Param(name="limit", meaning="rows of one page, 1 to 1000; 50 when left out")
-
-PAGES = (
+_LINE = (
     Page(path="/", ask="status", template="fleet.html", section="Fleet", summary="The fleet at a glance.", title=""),
     Page(
         path="/hosts",
@@ -117,6 +77,8 @@ PAGES = (
         summary="One resource on all its hosts.",
         params=(AFTER, LIMIT),
     ),
+)
+_LAST = (
     Page(
         path="/reports",
         ask="reports",
@@ -141,3 +103,25 @@ PAGES = (
         summary="What is wrong with the newest commit.",
     ),
 )
+
+
+def _of_systems() -> dict[str, Any]:
+    """A system's name → its web/pages.py."""
+    return {system: import_module(module) for system, module in systems.modules("web", "pages").items()}
+
+
+PAGES: tuple[Page, ...] = (*_LINE, *(page for module in _of_systems().values() for page in module.PAGES), *_LAST)
+"""Those of the line, and those that a system adds in its web/pages.py."""
+ANSWERS: dict[str, Json] = {
+    **answers.ANSWERS,
+    **{ask: shape for module in _of_systems().values() for ask, shape in module.ANSWERS.items()},
+}
+"""By question: what the page of it answers as JSON."""
+
+
+def sections() -> tuple[tuple[str, str], ...]:
+    """Address and word of each entry of the navigation: the first page of each section."""
+    first: dict[str, str] = {}
+    for page in PAGES:
+        first.setdefault(page.section, page.path)
+    return tuple((path, section) for section, path in first.items())

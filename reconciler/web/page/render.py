@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 
+from ... import systems
 from ...core.model import Json, Verdict
 from . import words
 from .fragments import Fragments
+from .paths import sections
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -57,12 +59,17 @@ def worst(counts: Mapping[str, int]) -> tuple[str, str, int, str]:
     return "", "·", 0, "empty"
 
 
+def _of_systems() -> dict[str, FileSystemLoader]:
+    """A system's templates, under its name: sites/sites.html."""
+    return {name: FileSystemLoader(folder / "templates") for name, folder in systems.rooms("web").items()}
+
+
 class Renderer:
     """One environment for the page's own templates; kinds' fragments have a sandbox of their own."""
 
     def __init__(self, fragments: Fragments) -> None:
         self.env = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
+            loader=ChoiceLoader([FileSystemLoader(HERE / "templates"), PrefixLoader(_of_systems())]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -85,6 +92,7 @@ class Renderer:
             sign=words.sign,
             action_sign=words.action_sign,
             result_sign=words.result_sign,
+            sections=sections(),
             shares=shares,
             static=static,
             diff=words.diff,

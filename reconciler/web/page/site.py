@@ -35,10 +35,11 @@ from ...tell.metrics import CONTENT_TYPE
 from ...world import World
 from ..access import Access
 from . import openapi, questions, words
+from .address import Page
 from .fragments import Fragments
 from .guard import Guard
 from .live import Hub, Moment
-from .paths import PAGES, Page
+from .paths import PAGES
 from .render import STATIC, Renderer
 
 LOG = logging.getLogger("trueup.page")
