@@ -41,12 +41,18 @@ def _problems(kinds: Kinds) -> str:
     from ..acts.state import CODES as keeping
     from ..door import codes as codes_
     from ..door.wire import CODES as door
+    from ..outside.troubles import CODES as outside
     from ..repo.troubles import CODES as repo
     from ..store.troubles import CODES as store
 
     tables: list[tuple[str, Mapping[str, Code]]] = [("The repository and its manifests", codes.CODES)]
     tables += [(f"Kind {name}", kinds[name].codes) for name in sorted(kinds.by_name) if kinds[name].codes]
-    tables += [("Git", repo), ("What is asked", codes_.ASKED), ("The command and the daemon", door)]
+    tables += [
+        ("Git", repo),
+        ("Content from outside the repository", outside),
+        ("What is asked", codes_.ASKED),
+        ("The command and the daemon", door),
+    ]
     tables += [("The set-up", codes_.SET_UP), ("The state file", {**store, **keeping}), ("The page", codes_.PAGE)]
     tables += [("Encrypted secrets", codes_.SECRETS)]
     text = _HEAD.format("reconciler/manifests/codes.py, the kinds and the rooms' tables of troubles")

@@ -10,7 +10,7 @@ from .. import __version__
 from ..ports import Files
 
 _ROOT = Path(__file__).parent.parent
-_READS = ("core", "manifests", "kinds", "systems", "secrets")
+_READS = ("core", "manifests", "kinds", "systems", "outside", "secrets")
 """The rooms whose code decides what a manifest means."""
 
 

@@ -29,6 +29,7 @@ BAD: dict[str, tuple[str, str]] = {
     "duckdb-lives-in-store": ("web/bad.py", "import duckdb\n"),
     "http-lives-in-web": ("door/bad.py", "import starlette\n"),
     "watchdog-lives-in-loop": ("repo/bad.py", "import watchdog\n"),
+    "buckets-live-in-outside": ("systems/bad/bad.py", "import fsspec\n"),
     "typer-lives-in-cli": ("tell/bad.py", "import typer\n"),
 }
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from reconciler.core.kind import Code, Finding
 from reconciler.core.model import Change, Present, State
 from reconciler.systems.sites.rules.codes import CODES as RULES
-from reconciler.systems.sites.sources.troubles import CODES as SOURCES
 
 from . import meaning
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 CODES: Mapping[str, Code] = {
     **RULES,
-    **SOURCES,
     "site-rules": Code(
         severity="error",
         meaning="Fields of the site don't go together, or say what no server can do.",

@@ -24,10 +24,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ....core.model import Json
-from ....core.problem import Problem, Refused, in_order
-from ....repo import Content, Credentials, Kept
-from ....settings import Settings
+from ..core.model import Json
+from ..core.problem import Problem, Refused, in_order
+from ..repo import Content, Credentials, Kept
+from ..settings import Settings
 from . import asking
 from .names import Limits
 from .port import Resolved, Trouble

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.problem import Problem, Refused
-from reconciler.systems.sites.sources.keeper import Sources
-from reconciler.systems.sites.sources.names import Limits
-from reconciler.systems.sites.sources.trust import Trust
+from reconciler.outside.keeper import Sources
+from reconciler.outside.names import Limits
+from reconciler.outside.trust import Trust
 from tests.gits import own_git_world as own_git_world
 
 PAGES = {"index.html": b"<h1>Hello</h1>\n", "css/site.css": b"h1 { color: red }\n", "about/index.html": b"about\n"}

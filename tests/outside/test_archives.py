@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.problem import Refused
+from reconciler.outside.keeper import Sources
 from reconciler.repo import blob_id
-from reconciler.systems.sites.sources.keeper import Sources
 
 from .conftest import PAGES, Web, contents, refusal, sha256, tarred, zipped
 

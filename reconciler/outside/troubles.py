@@ -6,8 +6,8 @@ import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from ....core.kind import Code
-from ....core.problem import Problem, Refused
+from ..core.kind import Code
+from ..core.problem import Problem, Refused
 
 ADMINISTRATOR = "an administrator of the machine that runs trueup"
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from ....core.model import Json
-from ....core.problem import Problem
+from ..core.model import Json
+from ..core.problem import Problem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,8 +14,8 @@ import fsspec
 import pytest
 from moto.server import ThreadedMotoServer
 
-from reconciler.systems.sites.sources import bucket as bucketing
-from reconciler.systems.sites.sources.keeper import Sources
+from reconciler.outside import bucket as bucketing
+from reconciler.outside.keeper import Sources
 
 from .conftest import PAGES, contents, refusal, sha256, tarred
 

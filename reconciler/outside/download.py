@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
 
-from .... import __version__
-from ....repo.troubles import redacted
+from .. import __version__
+from ..repo.troubles import redacted
 from .packed import PIECE
 from .troubles import on_disk, refused
 from .trust import Trust

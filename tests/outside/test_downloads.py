@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.systems.sites.sources.keeper import Sources
-from reconciler.systems.sites.sources.trust import Trust, public
+from reconciler.outside.keeper import Sources
+from reconciler.outside.trust import Trust, public
 
 from .conftest import PAGES, Web, contents, refusal, sha256, tarred
 

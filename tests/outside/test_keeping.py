@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.systems.sites.sources import keeper as keeping
-from reconciler.systems.sites.sources.keeper import Sources
-from reconciler.systems.sites.sources.names import Limits
-from reconciler.systems.sites.sources.port import Resolved
-from reconciler.systems.sites.sources.spec import key_of, source_of
-from reconciler.systems.sites.sources.trust import Trust
+from reconciler.outside import keeper as keeping
+from reconciler.outside.keeper import Sources
+from reconciler.outside.names import Limits
+from reconciler.outside.port import Resolved
+from reconciler.outside.spec import key_of, source_of
+from reconciler.outside.trust import Trust
 
 from .conftest import Web, contents, refusal, sha256, tarred
 from .test_repositories import Git, serve
@@ -118,9 +118,9 @@ KILLED = """
 import os, signal, sys, threading
 from pathlib import Path
 from reconciler.repo import content
-from reconciler.systems.sites.sources.keeper import Sources
-from reconciler.systems.sites.sources.names import Limits
-from reconciler.systems.sites.sources.trust import Trust
+from reconciler.outside.keeper import Sources
+from reconciler.outside.names import Limits
+from reconciler.outside.trust import Trust
 state, place, url, point = sys.argv[1:]
 left = [int(point)]
 def step(*_):
@@ -200,7 +200,7 @@ def test_killed_by_the_clock_in_the_middle_of_a_download(web: Web, tmp_path: Pat
     state = tmp_path / "state"
     told = {"archive": f"{web.url}/a.tgz", "sha256": sha256(data)}
     code = (
-        "import sys; from pathlib import Path; from reconciler.systems.sites.sources.keeper import Sources; from reconciler.systems.sites.sources.names import Limits; from reconciler.systems.sites.sources.trust import Trust; "
+        "import sys; from pathlib import Path; from reconciler.outside.keeper import Sources; from reconciler.outside.names import Limits; from reconciler.outside.trust import Trust; "
         "Sources(Path(sys.argv[1]), Trust((sys.argv[2],)), Limits(spare=0))"
         ".resolve({'archive': sys.argv[2] + '/a.tgz', 'sha256': sys.argv[3]})"
     )

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from ....core.model import Json
-from ....core.problem import Refused
-from ....repo import Content, Credentials, Elsewhere
-from ....repo.troubles import redacted
+from ..core.model import Json
+from ..core.problem import Refused
+from ..repo import Content, Credentials, Elsewhere
+from ..repo.troubles import redacted
 from .archive import unpack
 from .download import download, until
 from .names import Limits, Names

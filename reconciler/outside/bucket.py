@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ....core.model import Json
-from ....core.problem import Refused
-from ....repo import Content
-from ....repo.troubles import redacted
+from ..core.model import Json
+from ..core.problem import Refused
+from ..repo import Content
+from ..repo.troubles import redacted
 from .names import Limits, Names
 from .spec import BucketSource
 from .troubles import refused

@@ -13,11 +13,11 @@ from pathlib import Path
 import pygit2
 import pytest
 
+from reconciler.outside.keeper import Sources
+from reconciler.outside.names import Limits
+from reconciler.outside.trust import Trust
 from reconciler.repo import Credentials
 from reconciler.repo.remote import Mirror
-from reconciler.systems.sites.sources.keeper import Sources
-from reconciler.systems.sites.sources.names import Limits
-from reconciler.systems.sites.sources.trust import Trust
 
 from .conftest import PAGES, Web, contents, refusal, tarred
 

@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from ....core.model import Json
-from ....core.problem import Problem, Refused
-from ....repo.remote import is_remote
+from ..core.model import Json
+from ..core.problem import Problem, Refused
+from ..repo.remote import is_remote
 from .troubles import CODES
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
