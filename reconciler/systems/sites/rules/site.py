@@ -36,7 +36,7 @@ _HIDDEN = re.compile(HIDDEN)
 
 
 class Entry(NamedTuple):
-    """A file: its size in bytes, and the SHA-256 of its content in hexadecimal."""
+    """A file: its size in bytes, and a digest of its content in hexadecimal (Git's id of it)."""
 
     size: int
     digest: str

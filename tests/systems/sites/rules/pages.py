@@ -18,7 +18,6 @@ A page is `# the behaviour in a sentence`, a paragraph that says why and names t
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from typing import Any
 
 import yaml
 
+from reconciler.repo import blob_id
 from reconciler.systems.sites.rules import headers, redirects
 from reconciler.systems.sites.rules.site import BasicAuth, Cors, Entry, Hsts, RateLimit, Rules, Tree
 
@@ -84,7 +84,7 @@ class Case:
 
 
 def tree_of(files: Mapping[str, bytes]) -> Tree:
-    return Tree({path: Entry(len(content), hashlib.sha256(content).hexdigest()) for path, content in files.items()})
+    return Tree({path: Entry(len(content), blob_id(content)) for path, content in files.items()})
 
 
 def cut(path: Path, known: tuple[str, ...] = FENCES, needed: str = "text requests") -> tuple[str, dict[str, str]]:

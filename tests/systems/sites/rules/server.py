@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.repo import blob_id
 from reconciler.systems.sites.rules.site import mtime_of
 
 BROTLI = next(
@@ -35,14 +36,12 @@ class Reply:
 
 def write(folder: Path, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> None:
     """A release as a deployer makes it: mtimes come from the content."""
-    import hashlib
-
     folder.mkdir(parents=True, exist_ok=True)
     for path, content in files.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-        stamp = mtime_of(hashlib.sha256(content).hexdigest())
+        stamp = mtime_of(blob_id(content))
         os.utime(file, (stamp, stamp))
     for path, to in (links or {}).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

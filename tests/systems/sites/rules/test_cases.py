@@ -1,14 +1,21 @@
-"""Every case, against answer() and against nginx, which must agree in every header too, not only in those that a page names."""
+"""Every case, against answer(), against nginx and against the preview server, which must agree in every header too, not only in
+those that a page names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from reconciler.repo import FolderFiles
+from reconciler.systems.sites.preview.looking import Shown, files_in
 from reconciler.systems.sites.rules.answer import Answer, Here, Request, answer
 from reconciler.systems.sites.rules.nginx import Place, config
+from reconciler.systems.sites.rules.site import Tree
+from reconciler.systems.sites.web.preview import Site, app
+from reconciler.web import serve, tls
 from tests.systems.sites.rules import pages, server
 from tests.systems.sites.rules.compare import content, differences
 
@@ -17,11 +24,13 @@ PATHS = sorted(HERE.glob("*.md"))
 CASES = {path.stem: pages.read(path) for path in PATHS}
 
 
-class Nginx:
-    """One nginx with a server for every case, told apart by the host asked for."""
+@dataclass(frozen=True)
+class Server:
+    """A site for every case, told apart by the host asked for."""
 
-    def __init__(self, http: int, https: int) -> None:
-        self.http, self.https = http, https
+    name: str
+    http: int
+    https: int
 
     def ask(self, case: pages.Case, asked: pages.Asked) -> server.Reply:
         tls = asked.scheme == "https"
@@ -38,20 +47,61 @@ def host_of(case: pages.Case) -> str:
 
 
 @pytest.fixture(scope="module")
-def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
-    folder = tmp_path_factory.mktemp("nginx")
-    crt, key = server.certificate(folder)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of every case."""
+    made = tmp_path_factory.mktemp("cases")
+    for name, case in CASES.items():
+        server.write(made / name / "now", case.files, case.links)
+        server.write(made / name / "before", case.previous)
+    return made
+
+
+@pytest.fixture(scope="module")
+def certificate(folder: Path) -> tuple[str, str]:
+    return server.certificate(folder)
+
+
+@pytest.fixture(scope="module")
+def nginx(folder: Path, certificate: tuple[str, str]) -> Iterator[Server]:
     http, https = server.free_port(), server.free_port()
     sites = {}
     for name, case in CASES.items():
-        server.write(folder / name / "now", case.files, case.links)
-        server.write(folder / name / "before", case.previous)
         passwords = folder / name / "htpasswd"
         users = case.rules.basic_auth.users if case.rules.basic_auth else {}
         passwords.write_text("".join(f"{user}:{stored}\n" for user, stored in users.items()))
-        sites[name] = config(case.rules, case.tree, place(case, folder, http, https, crt, key))
+        sites[name] = config(case.rules, case.tree, place(case, folder, http, https, *certificate))
     with server.running(folder, sites):
-        yield Nginx(http, https)
+        yield Server("nginx", http, https)
+
+
+@pytest.fixture(scope="module")
+def preview(folder: Path, certificate: tuple[str, str]) -> Iterator[Server]:
+    """The server of `trueup site preview`, that reads the cases' folders itself."""
+    https = server.free_port()
+    by_host: dict[str, Site] = {}
+    for name, case in CASES.items():
+        shown = Shown(
+            name=name,
+            rules=case.rules,
+            tree=read(folder / name / "now"),
+            root=folder / name / "now",
+            previous=read(folder / name / "before"),
+            previous_root=folder / name / "before",
+        )
+        here = here_of(case, https)
+        for host in {host_of(case), *(asked.sent["host"] for asked in case.requests if "host" in asked.sent)}:
+            by_host[host] = Site(shown=shown, here=here, host=host)
+    crt, key = certificate
+    made = app(lambda host: by_host.get(host))
+    plain = serve.run(made, "127.0.0.1:0")
+    secure = serve.run(made, f"127.0.0.1:{https}", tls=tls.Files(certificate=Path(crt), key=Path(key)))
+    yield Server("preview", plain.port, https)
+    plain.close()
+    secure.close()
+
+
+def read(folder: Path) -> Tree:
+    return files_in(folder, FolderFiles(folder).paths(), {}, pack=False)[0]
 
 
 def place(case: pages.Case, folder: Path, http: int, https: int, crt: str, key: str) -> Place:
@@ -89,25 +139,28 @@ def meant(case: pages.Case, at: int, https: int) -> Answer:
         address=asked.address,
         over_limit=limit is not None and at > limit.burst,
     )
-    here = Here(
+    return answer(case.rules, case.tree, request, here_of(case, https))
+
+
+def here_of(case: pages.Case, https: int) -> Here:
+    return Here(
         release=case.release,
         previous=pages.tree_of(case.previous),
         brotli=server.BROTLI is not None,
         tls=case.tls,
         https_port=https,
     )
-    return answer(case.rules, case.tree, request, here)
 
 
 def unmet(
-    asked: pages.Asked, given: Answer | server.Reply, body: bytes | None, files: Mapping[str, bytes]
+    asked: pages.Asked, given: Answer | server.Reply, body: bytes | None, files: Mapping[str, bytes], https: int
 ) -> list[str]:
     """What of the page's expectation isn't so."""
     out = []
     if given.status != asked.status:
         out.append(f"status {given.status}, not {asked.status}")
     if 300 < asked.status < 400 and asked.status != 304:
-        location = (given.header("Location") or "").replace(f":{HTTPS[0]}" if HTTPS else "\0", "")
+        location = (given.header("Location") or "").replace(f":{https}/", "/")
         if location != asked.rest:
             out.append(f"Location {location!r}, not {asked.rest!r}")
     elif asked.rest.startswith('"'):
@@ -122,23 +175,21 @@ def unmet(
     return out
 
 
-HTTPS: list[int] = []
-
-
 @pytest.mark.parametrize("name", CASES)
-def test_case(name: str, nginx: Nginx) -> None:
+def test_case(name: str, nginx: Server, preview: Server) -> None:
     case = CASES[name]
-    HTTPS[:] = [nginx.https]
     assert case.told == case.problems, "what is said of the rules"
     wrong: list[str] = []
     known = {**case.previous, **case.files}
     for at, asked in enumerate(case.requests):
-        given = meant(case, at, nginx.https)
-        body = content(given, case.files, case.previous)
-        reply = nginx.ask(case, asked)
-        told = [f"answer(): {each}" for each in unmet(asked, given, body, known)]
-        told += [f"nginx: {each}" for each in unmet(asked, reply, reply.body, known)]
-        told += differences(given, reply, asked.method, body)
+        told = []
+        for real in (nginx, preview):
+            given = meant(case, at, real.https)
+            body = content(given, case.files, case.previous)
+            reply = real.ask(case, asked)
+            told += [f"answer(): {each}" for each in unmet(asked, given, body, known, real.https)]
+            told += [f"{real.name}: {each}" for each in unmet(asked, reply, reply.body, known, real.https)]
+            told += differences(given, reply, asked.method, body, real.name)
         if told:
             wrong.append("\n".join([asked.text, *("    " + each for each in told)]))
     assert not wrong, "\n\n".join(wrong)

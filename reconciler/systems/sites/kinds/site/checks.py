@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.core.kind import Code, Finding
 from reconciler.core.model import Change, Present, State
+from reconciler.systems.sites.preview.troubles import CODES as PREVIEW
 from reconciler.systems.sites.rules.codes import CODES as RULES
 
 from . import meaning
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 CODES: Mapping[str, Code] = {
     **RULES,
+    **PREVIEW,
     "site-rules": Code(
         severity="error",
         meaning="Fields of the site don't go together, or say what no server can do.",

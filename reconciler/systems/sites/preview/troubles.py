@@ -1,0 +1,20 @@
+"""What keeps a site from being previewed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.core.kind import Code
+
+CODES: Mapping[str, Code] = {
+    "no-such-site": Code(
+        severity="error",
+        meaning="`trueup site preview` was given what is no folder, no manifest's file and no Site's name.",
+        cure="Name a folder of files, a Site manifest's file, or its name in the repository that you stand in.",
+    ),
+    "preview-elsewhere": Code(
+        severity="error",
+        meaning="The Site's files don't lie in this repository, so that there is nothing here to serve.",
+        cure="Preview a checkout or a build of them: trueup site preview FOLDER.",
+    ),
+}
