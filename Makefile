@@ -35,9 +35,11 @@ lint: setup ## Format, lint, types, the walls between rooms, and that generated 
 	@.venv/bin/lint-imports --no-cache >.lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }
 	@rm -f .lint-imports.log
 	@.venv/bin/trueup gen --check
+	@$(PY) -m lab.manual --check
 
-gen: setup ## Generate schemas/, the kinds' README.md and docs/reference/ from the kinds
+gen: setup ## Generate schemas/, the kinds' README.md and docs/reference/ from the kinds, and the example's manual from docs/
 	@.venv/bin/trueup gen
+	@$(PY) -m lab.manual
 
 bless: setup ## Rewrite the golden plans of the kinds' cases; read the diff before you commit it
 	@TRUEUP_BLESS=1 $(PY) -m pytest tests/cases tests/example

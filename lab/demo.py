@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -92,6 +93,8 @@ def _run(hosts: Lab, folder: Path, begin: float, leave: bool) -> None:
         shutil.copytree(PROJECT / "example-repo", fleet.clone, dirs_exist_ok=True)
         for host in hosts:
             write_host(fleet.clone / f"hosts/{host.name}.yaml", host.address, host.host_keys)
+        web = [host.address for host in hosts if host.name.startswith("web-")]
+        write_domains(fleet.clone / "web/manual.yaml", web)
         fleet.trueup("secrets", "identity")
         fleet.trueup("secrets", "encrypt", "backup-key", "--repo", str(fleet.clone), input=token_hex(16))
         more("its one secret, a backup's key, is encrypted for this controller: trueup secrets encrypt backup-key")
@@ -104,6 +107,9 @@ def _run(hosts: Lab, folder: Path, begin: float, leave: bool) -> None:
         say("the fleet's status: trueup status")
         _show(fleet, "trueup", "status")
         print(f"\nConverged {time.monotonic() - begin:.1f} s after the start. The page: http://127.0.0.1:{port}/")
+        print(
+            f"The site that {' and '.join(host.name for host in hosts if host.address in web)} serve, trueup's manual: http://{web[0]}/"
+        )
         if leave:
             return
         _next(fleet, hosts.id)
@@ -119,6 +125,12 @@ def write_host(path: Path, address: str, host_keys: tuple[str, ...]) -> None:
             line = f"  address: {address}\n  hostKeys:" + "".join(f"\n    - {key}" for key in host_keys)
         lines.append(line)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_domains(path: Path, addresses: list[str]) -> None:
+    """Let a Site answer by addresses too: no name server knows its domains."""
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"(domains: \[.*)\]", rf"\1, {', '.join(addresses)}]", text), encoding="utf-8")
 
 
 def _show(fleet: Fleet, *argv: str) -> None:
@@ -155,6 +167,7 @@ What to try, in another terminal{", as root (sudo -s)" if os.environ.get("SUDO_U
   lab shell web-1 -- sh -c 'echo hacked > /etc/motd; cat /etc/motd'   # drift, by hand
   trueup status                                   # healed within {OBSERVE_EVERY} s; lab shell web-1 -- cat /etc/motd
   git rm users/bo.yaml && git commit -m "Bo left" && git push -o wait
+  sed -i 's/one page/a single page/' web/manual/index.html && git commit -am "Better words" && git push -o wait   # the site
   trueup history                                  # all that happened; trueup --help says what else there is
 
 Ctrl-C ends the demo and takes everything away.""", flush=True)  # fmt: skip

@@ -40,6 +40,10 @@ class Files(Protocol):
         """Raises KeyError when there is no such file."""
         ...
 
+    def size(self, path: str) -> int:
+        """Its bytes, counted without reading them all. Raises KeyError as `read` does."""
+        ...
+
     def author(self, path: str, line: int) -> Commit:
         """The commit that last touched the line (blame); an empty Commit when nobody has."""
         ...

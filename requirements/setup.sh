@@ -45,6 +45,7 @@ want ip iproute2
 want unshare util-linux
 want sudo sudo
 want ps procps
+want nginx nginx # lab hosts have the machine's programs
 "$python" -c 'import ensurepip, venv' 2>/dev/null || [ -x .venv/bin/python ] ||
     missing="$missing $("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
 # Ansible's apt module wants it in the hosts' own Python, and lab hosts have the machine's.
@@ -56,7 +57,6 @@ if [ "$level" = test ]; then
     want systemd-analyze systemd
     want man man-db
     want openssl openssl
-    want nginx nginx-light
     [ -e /usr/lib/nginx/modules/ngx_http_brotli_static_module.so ] || missing="$missing libnginx-mod-http-brotli-static"
     want node nodejs
     want npm npm

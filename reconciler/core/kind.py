@@ -90,6 +90,10 @@ class Resolving(Protocol):
         submodule is none. Raises Unresolved when there is no such folder, or when the path leads out of the repository."""
         ...
 
+    def sizes(self, folder: str) -> Mapping[str, int]:
+        """The same files, as path within the folder → bytes."""
+        ...
+
     def render(self, text: str, where: str) -> Json:
         """`text` as a Jinja2 template, sandboxed, with vars, labels and host: a text, or `{"join": […]}` when secrets are
         part of it (core/reference.py). Raises Unresolved with the line of `where` (a path of the repo, or empty for the

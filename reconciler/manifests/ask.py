@@ -99,6 +99,11 @@ class Ask:
                                f"did you mean `{guess}`?" if guess else "")  # fmt: skip
         return found
 
+    def sizes(self, folder: str) -> Mapping[str, int]:
+        plain = self._inside(folder)
+        start = "" if plain == "." else plain + "/"
+        return {path: self._library.files.size(start + path) for path in self.tree(folder)}
+
     def _inside(self, path: str) -> str:
         plain = posixpath.normpath(path) if path else ""
         if path.startswith("/") or plain == ".." or plain.startswith("../") or "\0" in path:

@@ -65,6 +65,12 @@ class CommitFiles:
         with named(f"{path} at {self.commit.short}"):
             return bytes(self._git()[blob].peel(pygit2.Blob).data)
 
+    def size(self, path: str) -> int:
+        """How many bytes it has, by the object's header. Raises KeyError, Refused as `read` does."""
+        blob = self.paths()[path]
+        with named(f"{path} at {self.commit.short}"):
+            return self._git().odb.read_header(pygit2.Oid(hex=blob))[1]
+
     def author(self, path: str, line: int) -> Commit:
         """The commit that last touched the line, by blame; an empty Commit when there is none."""
         whole = str(PurePosixPath(self._root) / path) if self._root else path
@@ -92,6 +98,7 @@ class FolderFiles:
         self._folder = Path(path).absolute()
         self.commit: Commit = Commit()
         self._paths: Mapping[str, str] | None = None
+        self._sizes: dict[str, int] = {}
         self._repo = _around(self._folder)
         self._blames = Blames(lambda: pygit2.Repository(pygit2.discover_repository(str(self._folder)) or ""))
 
@@ -114,6 +121,11 @@ class FolderFiles:
         except OSError:
             raise KeyError(path) from None
 
+    def size(self, path: str) -> int:
+        """How many bytes it had when it was listed. Raises KeyError when there is no such file."""
+        self.paths()
+        return self._sizes[path]
+
     def author(self, path: str, line: int) -> Commit:
         """The commit that last touched the line, when the file is as the checkout's HEAD has it; else an empty Commit."""
         if self._repo is None or self._repo.is_empty or self._repo.head_is_unborn:
@@ -129,9 +141,11 @@ class FolderFiles:
 
     def _blob(self, name: str) -> str | None:
         try:
-            return blob_id(_read(self._folder / name))
+            content = _read(self._folder / name)
         except FileNotFoundError:  # went away between listing and reading, as editors' temporary files do
             return None
+        self._sizes[name] = len(content)
+        return blob_id(content)
 
 
 def _read(path: Path) -> bytes:

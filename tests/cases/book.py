@@ -176,6 +176,9 @@ class _Files:
     def read(self, path: str) -> bytes:
         return self._files[path]
 
+    def size(self, path: str) -> int:
+        return len(self._files[path])
+
     def author(self, path: str, line: int) -> Commit:
         return self.commit
 

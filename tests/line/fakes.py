@@ -48,6 +48,9 @@ class FakeFiles:
     def read(self, path: str) -> bytes:
         return self.content[path].encode()
 
+    def size(self, path: str) -> int:
+        return len(self.read(path))
+
     def author(self, path: str, line: int) -> Commit:
         return self.commit
 

@@ -54,6 +54,9 @@ class MemoryFiles:
         self.reads.append(path)
         return self._files[path]
 
+    def size(self, path: str) -> int:
+        return len(self._files[path])
+
     def author(self, path: str, line: int) -> Commit:
         return self.commit if path in self._files else Commit()
 

@@ -49,6 +49,23 @@ def test_a_file_that_is_not_there_is_a_key_error(make_git: MakeGit) -> None:
             files.read("../../etc/passwd")
 
 
+def test_sizes_are_known_without_reading(make_git: MakeGit) -> None:
+    """Loose and packed objects, a delta among them, and the folder."""
+    git = make_git()
+    git.commit("first", a_dot_txt="x" * 5000, b_dot_txt="")
+    git.commit("second", a_dot_txt="x" * 5000 + "y")
+    for words in ((), ("repack", "-adq")):
+        if words:
+            git(*words)
+        files = GitRepo(git.folder).files()
+        assert {path: files.size(path) for path in files.paths()} == {"a.txt": 5001, "b.txt": 0}
+    folder = FolderFiles(git.folder)
+    assert (folder.size("a.txt"), folder.size("b.txt")) == (5001, 0)
+    for one in (files, folder):
+        with pytest.raises(KeyError):
+            one.size("c.txt")
+
+
 def test_a_plain_folder_is_read_as_it_lies_there(tmp_path: Path) -> None:
     (tmp_path / "f" / "sub").mkdir(parents=True)
     (tmp_path / "f" / "sub" / "b.yaml").write_bytes(b"\xff\x00")

@@ -66,6 +66,10 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "Two files differ only in case: on a Mac and on Windows they are one.",
             "Rename one of them.",
         ),
+        "heavy-files": _warning(
+            "What pages show or run (pictures, fonts, scripts, style sheets, the pages themselves) has more than 1 MiB; the largest are named.",
+            "Scale or compress it, or split what is not needed at once.",
+        ),
         "large-file": _warning(
             "A file is larger than the 25 MiB that Cloudflare takes.",
             "Serve it from elsewhere, or set `dialect: netlify`.",

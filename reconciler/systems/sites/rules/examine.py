@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urljoin, urlsplit
 
 from reconciler.core.problem import Problem, in_order
-from reconciler.systems.sites.rules import links, target
+from reconciler.systems.sites.rules import links, mime, target
 from reconciler.systems.sites.rules.answer import Answer, Request, answer
 from reconciler.systems.sites.rules.pattern import NAME, Pattern
 from reconciler.systems.sites.rules.redirects import REDIRECTS, Redirect
@@ -22,6 +22,10 @@ Read = Callable[[str], bytes]
 MOST_HOPS = 10
 MOST_LINKS = 200
 """Dead links that are told of one by one; a site that moved would say the same thousands of times."""
+HEAVY = 1024 * 1024
+"""Bytes. What a page shows or runs and is larger keeps its readers waiting: a second each on a good mobile connection."""
+SHOWN = ("image/", "font/", "text/html", "text/css", "text/javascript")
+MOST_HEAVY = 3
 LARGE = 25 * 1024 * 1024
 """Bytes. Cloudflare Pages takes no file above that (developers.cloudflare.com/pages/platform/limits)."""
 
@@ -31,7 +35,7 @@ def examine(
 ) -> tuple[Problem, ...]:
     """All findings, in order. `folder` is put before the paths of files; `domains` are the site's own."""
     made = _Examining(open_rules(rules), tree, read, folder.rstrip("/") + "/" if folder else "", domains)
-    return in_order([*made.rules_found(), *made.links_found(), *made.names_found()])
+    return in_order([*made.rules_found(), *made.links_found(), *made.names_found(), *made.sizes_found()])
 
 
 def biggest(tree: Tree, count: int = 10) -> tuple[tuple[str, int], ...]:
@@ -212,6 +216,22 @@ class _Examining:
                     hint="Rename one: who works on a Mac or on Windows has only one of them.",
                 )
 
+    def sizes_found(self) -> Iterator[Problem]:
+        heavy = [path for path, entry in self.tree.items() if entry.size > HEAVY and mime.of(path).startswith(SHOWN)]
+        if not heavy:
+            return
+        first, *more = biggest(Tree({path: self.tree[path] for path in heavy}), MOST_HEAVY)
+        told = ", ".join(f"{path} ({_mib(size)})" for path, size in more)
+        rest = f" and {len(heavy) - MOST_HEAVY} more" if len(heavy) > MOST_HEAVY else ""
+        yield Problem(
+            code="heavy-files",
+            message=f"This file has {_mib(first[1])}, and readers of a page wait for it"
+            + (f"; after it come {told}{rest}." if told else "."),
+            path=self.folder + first[0],
+            severity="warning",
+            hint="Scale or compress it; what is only downloaded (an archive, a film) is not meant.",
+        )
+
     # ---- links
 
     def links_found(self) -> Iterator[Problem]:
@@ -284,6 +304,10 @@ class _Examining:
         if link.loads and stands_in and path not in (fallback, str(fallback).removesuffix(".html")):
             return f"{link.url} is not there: the page of the app would come in its place."
         return None
+
+
+def _mib(size: int) -> str:
+    return f"{size / 1024 / 1024:.1f} MiB"
 
 
 def _samples(pattern: Pattern) -> tuple[str, ...]:

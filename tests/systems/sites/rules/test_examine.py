@@ -85,6 +85,17 @@ def test_the_biggest_files_come_first() -> None:
     assert biggest(files, 2) == (("b", 9), ("a", 5))
 
 
+def test_what_readers_wait_for_is_named_once_a_site() -> None:
+    mib = 1024 * 1024
+    sizes = {"a.png": mib, "b.png": 2 * mib, "c.js": 3 * mib, "d.zip": 90 * mib, "e.woff2": 5 * mib, "f.svg": 4 * mib}
+    files = Tree({"index.html": Entry(9, "1"), **{path: Entry(size, path) for path, size in sizes.items()}})
+    (told,) = examine(Rules(), files, lambda path: b"", folder="site")
+    assert (told.code, told.severity, told.path) == ("heavy-files", "warning", "site/e.woff2")
+    assert told.message == (
+        "This file has 5.0 MiB, and readers of a page wait for it; after it come f.svg (4.0 MiB), c.js (3.0 MiB) and 1 more."
+    )
+
+
 def test_every_finding_has_a_meaning_and_a_cure() -> None:
     """Each code in the sources is in the table with its severity, and none is there for nothing."""
     folder = Path(examine_module.__file__).parent

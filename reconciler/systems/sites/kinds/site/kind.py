@@ -91,7 +91,8 @@ class Site(Kind):
         folder = spec["from"]["folder"]
         files = ask.tree(folder)
         rules, problems = serving.rules(name, spec, _texts(spec, files, ask))
-        found = serving.examined(rules, folder, files, spec, lambda path: ask.file(f"{folder}/{path}")[0])
+        tree = serving.served(files, ask.sizes(folder))
+        found = serving.examined(rules, folder, tree, spec, lambda path: ask.file(f"{folder}/{path}")[0])
         yield from map(_finding, (*problems, *found))  # a rule with an error was told by `resolve`
         yield from checks.content(rules, folder, files)
 

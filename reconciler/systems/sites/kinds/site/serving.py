@@ -6,6 +6,7 @@ Imported when a site is resolved: a plan that reads nothing anew has no use for 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.core.model import State
@@ -21,9 +22,9 @@ from reconciler.systems.sites.rules.urls import Changed, urls_changed
 from .meaning import HEADERS, REDIRECTS, ROOT, Dialect, certificate, dialect_of, files_of, passwords
 
 
-def served(files: Mapping[str, str]) -> Tree:
+def served(files: Mapping[str, str], sizes: Mapping[str, int] = MappingProxyType({})) -> Tree:
     """As the rules see the files. Their sizes are not known where a plan is made, and decide nothing there."""
-    return Tree({path: Entry(0, blob) for path, blob in files.items()})
+    return Tree({path: Entry(sizes.get(path, 0), blob) for path, blob in files.items()})
 
 
 def rules(name: str, spec: State, texts: Mapping[str, tuple[str, str]]) -> tuple[Rules, tuple[Problem, ...]]:
@@ -142,11 +143,9 @@ def place(name: str, spec: State, release: str) -> Place:
     )
 
 
-def examined(
-    rules: Rules, folder: str, files: Mapping[str, str], spec: State, read: Callable[[str], bytes]
-) -> tuple[Problem, ...]:
+def examined(rules: Rules, folder: str, tree: Tree, spec: State, read: Callable[[str], bytes]) -> tuple[Problem, ...]:
     """What rules/examine.py finds in the files of a site, at their places in the repository."""
-    return examine(rules, served(files), read, folder=folder, domains=tuple(spec["domains"]))
+    return examine(rules, tree, read, folder=folder, domains=tuple(spec["domains"]))
 
 
 def addresses(name: str, before: State, after: State) -> Changed | None:
