@@ -84,6 +84,10 @@ def test_what_it_says_to_try_works() -> None:
         assert url, told
         with urllib.request.urlopen(url.group(), timeout=10) as page:
             assert "converged" in page.read().decode().lower()
+        site = re.search(r"manual: (http://[0-9.]+/)", told)
+        assert site, told
+        with urllib.request.urlopen(site.group(1) + "tour", timeout=10) as page:
+            assert "<h1>The tour</h1>" in page.read().decode()
         start, *lines = [
             line.split("   # ")[0].strip() for line in told.split("What to try")[1].splitlines()[1:] if line.strip()
         ]
@@ -97,6 +101,8 @@ def test_what_it_says_to_try_works() -> None:
         while "hacked" in shell(start, "lab shell web-1 -- cat /etc/motd").stdout:
             assert time.monotonic() < end, "the drift was not healed"
             time.sleep(0.5)
+        with urllib.request.urlopen(site.group(1), timeout=10) as page:
+            assert "a single page shows it" in page.read().decode()
         assert "Sunday" in shell(start, "lab shell db-1 -- cat /etc/motd").stdout
         assert shell(start, "lab shell web-2 -- getent shadow bo").stdout.split(":")[7] in ("0", "1")
     assert process.returncode == 0
