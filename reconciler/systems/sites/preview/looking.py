@@ -158,7 +158,8 @@ class Looker:
             return Look(shown=None, problems=told, files=files)
         if not self.place.of_a_site:
             spec = {"domains": (), **spec}
-            found = serving.examined(rules, folder, below, spec, lambda path: files.read(start + path))
+            tree = serving.served(below, {path: files.size(start + path) for path in below})
+            found = serving.examined(rules, folder, tree, spec, lambda path: files.read(start + path))
             known = in_order([*problems, *found, *_of_content(rules, name, below)])
         rules, left_out = seen_here(rules, spec)
         rules, any_password = self._with_passwords(rules, spec, files)
