@@ -74,7 +74,7 @@ def plan(given: PlanInput) -> Plan:
     release: list[Key] = []
     never = _never_seen(given)
     decisions = [
-        (row.key, diff.decide(given.kinds[row.key.kind], row))
+        diff.decide(given.kinds[row.key.kind], row)
         for row in given.rows
         if row.key.host not in never and row.key.kind in given.kinds
     ]
@@ -82,7 +82,7 @@ def plan(given: PlanInput) -> Plan:
     waiting = {key: failed for key, failed in failing.items() if failed.until > given.now}
     runs = [run for run in given.wave_runs if run.commit == given.desired.commit.id]
     held = wave.hold(given.desired.policy, runs, failing, given.now)
-    for _, found in decisions:
+    for found in decisions:
         match found:
             case Change() as change:
                 aside = _set_aside(given, change, waiting, held)
@@ -142,9 +142,9 @@ def _never_seen(given: PlanInput) -> frozenset[str]:
     )
 
 
-def _failing(given: PlanInput, decisions: Sequence[tuple[Key, diff.Decision]]) -> dict[Key, Backoff]:
+def _failing(given: PlanInput, decisions: Sequence[diff.Decision]) -> dict[Key, Backoff]:
     """Failures of this commit that nobody mended: what is right now, or wanted otherwise now, failed once."""
-    open_ones = {key for key, found in decisions if isinstance(found, (Change, Left))}
+    open_ones = {found.key for found in decisions if isinstance(found, (Change, Left))}
     found = {}
     for failed in given.backoffs:
         wanted = given.desired.get(failed.key)
@@ -180,6 +180,8 @@ def _loading(
 ) -> tuple[list[Change], list[Left]]:
     """`decided`, with the resources that must load again what another change of this plan renews, and without those
     that would only load what is left alone: a service is not restarted for a file that isn't there yet."""
+    if not any(row.desired is not None and LOADED in row.desired.spec for row in given.rows):
+        return decided, []  # nothing loads anything: most plans, and the largest
     aside = {item.key: item for item in left}
     by_key = {change.key: change for change in decided}
     by_key.update({change.key: change for change in _triggered(given, by_key, aside, never)})

@@ -81,6 +81,7 @@ def read(db: Db, digests: Iterable[int]) -> dict[int, Json]:
     if not chosen:
         return {}
     wanted = numpy.array(chosen, dtype="uint64")
+    del chosen  # as objects they are many times as large
     made: dict[int, Json] = {}
     with troubles.told(db.path), db.cursor() as cursor:
         cursor.register("wanted", {"digest": wanted})

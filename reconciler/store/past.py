@@ -152,9 +152,11 @@ def _found(db: Db, names: Names, sheet: Sheet) -> tuple[tuple[Row, ...], int]:
         unmanaged = _unmanaged(cursor, sheet)
         rows: tuple[Row, ...] = ()
         if many:
-            digests = cursor.execute(f"SELECT DISTINCT unnest([s.state, o.spec]) {_TEXTS}").fetchall()
+            cursor.execute(f"SELECT DISTINCT unnest([s.state, o.spec]) {_TEXTS}")
+            texts = bodies.read(db, (body for (body,) in _parts(cursor) if body))
             cursor.execute(f"SELECT {_COLUMNS} {_TEXTS}")
-            rows = _rows(names, sheet, _parts(cursor), bodies.read(db, (body for (body,) in digests if body)))
+            rows = _rows(names, sheet, _parts(cursor), texts)
+            del texts
         cursor.execute("ROLLBACK")
     return rows, unmanaged
 
