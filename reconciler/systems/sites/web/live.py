@@ -1,7 +1,8 @@
 """Reloads an open page of a previewed site when a file changed: a script that listens, put into HTML alone.
 
 The script comes from an address of its own and not as text in the page, so that a policy with `'self'` lets it in; where a
-site's policy doesn't, the page is sent as it is. Browsers give a host six connections over HTTP/1.1, so that the stream is
+site's policy doesn't, the page is sent as it is. It bears the version that its page was made of, so that no change is missed while
+the page loads; a page is therefore always sent anew, and never answered with 304. Browsers give a host six connections over HTTP/1.1, so that the stream is
 open only while its tab is seen.
 """
 
@@ -17,14 +18,14 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 SCRIPT_URL = "/.well-known/trueup/live.js"
 STREAM_URL = "/.well-known/trueup/live"
-TAG = f'<script src="{SCRIPT_URL}"></script>\n'.encode()
 SCRIPT = f"""\
 // Put in by `trueup site preview`; --no-live leaves it out. Hosts never send it.
-let seen = null, stream = null;
+const mine = new URL(document.currentScript.src).search.slice(1);
+let stream = null;
 const listen = () => {{
   if (document.hidden) {{ stream?.close(); stream = null; return; }}
   stream ??= new EventSource("{STREAM_URL}");
-  stream.onmessage = (told) => {{ if (seen !== null && seen !== told.data) location.reload(); seen = told.data; }};
+  stream.onmessage = (told) => {{ if (told.data !== mine) location.reload(); }};
 }};
 document.addEventListener("visibilitychange", listen);
 addEventListener("pagehide", () => {{ stream?.close(); stream = null; }});
@@ -41,9 +42,9 @@ _END = re.compile(rb"</body\s*>", re.IGNORECASE)
 
 @dataclass
 class Live:
-    """`version` counts the looks at the site; it is asked in a thread of its own."""
+    """`looks` counts the looks at the site; it is asked in a thread of its own."""
 
-    version: Callable[[], int]
+    looks: Callable[[], int]
     _process: str = field(default_factory=lambda: secrets.token_hex(4))
     """Tells the versions of this preview from those of the one before."""
     _open: int = 0
@@ -52,6 +53,9 @@ class Live:
     def end(self) -> None:
         """End all streams, from any thread."""
         self._ended = True
+
+    def version(self) -> str:
+        return f"{self._process}-{self.looks()}"
 
     def answer(self, path: str) -> Response | None:
         """What is asked by the script, or for it."""
@@ -66,12 +70,12 @@ class Live:
     async def _stream(self) -> AsyncIterator[str]:
         self._open += 1
         try:
-            told, quiet = -1, 0.0
+            told, quiet = "", 0.0
             while not self._ended:
                 version = await asyncio.to_thread(self.version)
                 if version != told:
                     told, quiet = version, 0.0
-                    yield f"retry: 1000\ndata: {self._process}-{version}\n\n"
+                    yield f"retry: 1000\ndata: {version}\n\n"
                 elif quiet >= PING:
                     quiet = 0.0
                     yield ": still here\n\n"
@@ -81,11 +85,12 @@ class Live:
             self._open -= 1
 
 
-def with_script(page: bytes) -> bytes:
+def with_script(page: bytes, version: str) -> bytes:
     """The page with the script as the last thing of its body."""
+    tag = f'<script src="{SCRIPT_URL}?{version}"></script>\n'.encode()
     ends = [found.start() for found in _END.finditer(page)]
     at = ends[-1] if ends else len(page)
-    return page[:at] + TAG + page[at:]
+    return page[:at] + tag + page[at:]
 
 
 def lets_in(policy: str | None) -> bool:

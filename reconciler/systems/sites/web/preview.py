@@ -27,6 +27,8 @@ from .limit import Limiter
 from .live import Live, lets_in, with_script
 
 CHUNK = 256 * 1024
+PARTLY = frozenset({"accept-encoding", "range", "if-range", "if-none-match"})
+"""What asks for less than a whole page, into which alone a script goes."""
 _WITHOUT_BODY = (204, 304, 451)
 
 
@@ -69,6 +71,9 @@ class _Preview:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
+        version = (
+            await run_in_threadpool(self.live.version) if self.live is not None else ""
+        )  # before its files are read
         site = await run_in_threadpool(self.site_of, headers.get("host", ""))
         if site is None:
             # DNS rebinding: a foreign page whose name was pointed at this machine still sends its own name.
@@ -89,7 +94,7 @@ class _Preview:
         )
         given = await run_in_threadpool(self._answer, site, request)
         try:
-            await self._send(site.shown, request, given, send)
+            await self._send(site.shown, request, given, version, send)
         except OSError as error:
             given = Answer(status=503)
             told = f"{error.filename or request.target} went away just now: {error.strerror}. Ask again.\n"
@@ -99,9 +104,9 @@ class _Preview:
     def _answer(self, site: Site, request: Request) -> Answer:
         """Only what comes as far as the limit is counted: that is known by asking as one who is over it."""
         shown, limit = site.shown, site.shown.rules.rate_limit
-        if self.live is not None and _is_page(self._asked(site, request)):
-            plain = {"accept-encoding", "range", "if-range"}  # a script goes into the whole page alone
-            request = replace(request, headers={k: v for k, v in request.headers.items() if k not in plain})
+        whole = replace(request, headers={k: v for k, v in request.headers.items() if k not in PARTLY})
+        if self.live is not None and _is_page(self._asked(site, whole)):
+            request = whole
         if limit is not None:
             turned_away = self._asked(site, replace(request, over_limit=True))
             if turned_away.status == 429 and self.limiter.over(shown.name, request.address, limit):
@@ -111,12 +116,12 @@ class _Preview:
     def _asked(self, site: Site, request: Request) -> Answer:
         return answer(site.shown.rules, site.shown.tree, request, site.here, fits)
 
-    async def _send(self, shown: Shown, request: Request, given: Answer, send: Send) -> None:
+    async def _send(self, shown: Shown, request: Request, given: Answer, version: str, send: Send) -> None:
         body: bytes | None = None
         if given.file is None or _packed(shown, given) or (self.live is not None and _is_page(given)):
             body = await run_in_threadpool(_body, shown, given)
             if self.live is not None and _is_page(given) and lets_in(given.header("content-security-policy")):
-                body = with_script(body)
+                body = with_script(body, version)
         headers = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in given.headers]
         if given.status in _WITHOUT_BODY:
             await send({"type": "http.response.start", "status": given.status, "headers": headers})

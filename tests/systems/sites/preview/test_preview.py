@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import socket
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from lab.fleet import TRUEUP
-from tests.systems.sites.rules.server import Reply, ask
+from tests.systems.sites.preview.running import previewing
+from tests.systems.sites.rules.server import ask
 
 SITE = """\
 apiVersion: trueup.dev/v1
@@ -30,49 +26,6 @@ FLEET = "apiVersion: trueup.dev/v1\nkind: Fleet\nmetadata: {name: lab}\nspec: {}
 HOST = "apiVersion: trueup.dev/v1\nkind: Host\nmetadata: {name: web-1}\nspec: {address: 192.0.2.1}\n"
 SHA = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="
 """Of `secret`."""
-
-
-class Preview:
-    def __init__(self, process: subprocess.Popen[str], said: Path) -> None:
-        self.process, self._said = process, said
-        self.port = int(self.wait(r"http://127\.0\.0\.1:(\d+)/")[1])
-
-    @property
-    def said(self) -> str:
-        return self._said.read_text()
-
-    def wait(self, pattern: str) -> re.Match[str]:
-        until = time.monotonic() + 30
-        while True:
-            found = re.search(pattern, self.said)
-            if found:
-                return found
-            assert self.process.poll() is None and time.monotonic() < until, self.said
-            time.sleep(0.02)
-
-    def get(self, target: str, host: str = "localhost", **headers: str) -> Reply:
-        return ask(self.port, "GET", target, host, {k.replace("_", "-"): v for k, v in headers.items()})
-
-
-@contextmanager
-def previewing(where: Path, *words: str, **variables: str) -> Iterator[Preview]:
-    said = where.parent / "said.txt"
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("TRUEUP_")}
-    with said.open("w") as out:
-        process = subprocess.Popen(
-            [str(TRUEUP), "site", "preview", *words, "--port", "0"],
-            cwd=where,
-            env={**mine, "TRUEUP_CONFIG": str(where.parent / "server.yaml"), **variables},
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-    try:
-        yield Preview(process, said)
-    finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0, said.read_text()
-        assert "Traceback" not in said.read_text()
 
 
 def refused(where: Path, *words: str) -> str:
@@ -216,7 +169,9 @@ def test_only_pages_carry_the_script_and_a_change_is_told_to_them(folder: Path) 
     write(folder, "public/_headers", "/strict\n  Content-Security-Policy: default-src 'none'\n")
     with previewing(folder, "public") as site:
         page = site.get("/", accept_encoding="gzip")
-        assert page.body == b'<h1>one</h1>\n<script src="/.well-known/trueup/live.js"></script>\n'
+        script = rb'<script src="/\.well-known/trueup/live\.js\?[0-9a-f]+-1"></script>\n'
+        assert re.fullmatch(rb"<h1>one</h1>\n" + script, page.body), page.body
+        assert site.get("/", if_none_match=page.header("etag") or "").status == 200
         assert page.header("content-encoding") is None and b"live.js" in site.get("/none").body
         assert site.get("/strict").body == b"<h1>strict</h1>"
         assert site.get("/app.js").body == (folder / "public/app.js").read_bytes()
