@@ -139,7 +139,7 @@ def commit_json(commit: Commit) -> dict[str, Json]:
 def status(world: World, args: Args) -> dict[str, Json]:
     """The fleet at a glance: what is held, counts by verdict, the worst hosts, how old what we know is."""
     from ..clock import rfc3339
-    from ..store import commits, hosts
+    from ..store import hosts
     from ..tell import hold
 
     if text(args, "host"):
@@ -158,7 +158,7 @@ def status(world: World, args: Args) -> dict[str, Json]:
         "hold": None,
         "hosts": [],
         "more": 0,
-        "last": commits.last_round(store.db),
+        "last": store.last_round.facts(),
         "refusal": [problem.json() for problem in world.refusal[:1]],
     }
     if desired is None:

@@ -101,35 +101,53 @@ def _rounds(db: Db, commit_id: str) -> list[tuple[Any, ...]]:
     )
 
 
-def last_round(db: Db) -> dict[str, Json] | None:
-    """The newest round in a few facts; None before the first."""
-    rows = db.rows(
-        "SELECT round_id, plan_id, commit_id, opened_at, closed_at, outcome, waves FROM round ORDER BY round_id DESC LIMIT 1"
-    )
-    if not rows:
-        return None
-    round_id, plan, commit_id, opened, closed, outcome, waves = rows[0]
-    # Its number written out, so that only its own rows are read.
-    counted = db.rows(
-        f"""
-        SELECT count(DISTINCT c.host_id), count(DISTINCT o.host_id) FILTER (o.result = 'failed'), count(DISTINCT o.host_id)
-        FROM (FROM change WHERE round_id = {int(round_id)}) c
-        LEFT JOIN (FROM outcome WHERE round_id = {int(round_id)}) o ON o.host_id = c.host_id AND o.res_id = c.res_id
-        """
-    )
-    hosts, failed, ended = counted[0]
-    return {
-        "id": round_id,
-        "plan": plan,
-        "commit": commit_id,
-        "openedAt": rfc3339(opened),
-        "closedAt": rfc3339(closed),
-        "outcome": outcome,
-        "waves": waves,
-        "hosts": hosts,
-        "failedHosts": failed,
-        "endedHosts": ended,
-    }
+class LastRound:
+    """The newest round in a few facts. What came of one that is closed is counted once."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+        self._closed: tuple[int, tuple[int, int, int]] = (-1, (0, 0, 0))
+
+    def facts(self) -> dict[str, Json] | None:
+        """None before the first round."""
+        rows = self._db.rows(
+            "SELECT round_id, plan_id, commit_id, opened_at, closed_at, outcome, waves FROM round "
+            "ORDER BY round_id DESC LIMIT 1"
+        )
+        if not rows:
+            return None
+        round_id, plan, commit_id, opened, closed, outcome, waves = rows[0]
+        known, counted = self._closed
+        if known != round_id:
+            counted = self._counted(int(round_id))
+            if closed is not None:
+                self._closed = (round_id, counted)
+        hosts, failed, ended = counted
+        return {
+            "id": round_id,
+            "plan": plan,
+            "commit": commit_id,
+            "openedAt": rfc3339(opened),
+            "closedAt": rfc3339(closed),
+            "outcome": outcome,
+            "waves": waves,
+            "hosts": hosts,
+            "failedHosts": failed,
+            "endedHosts": ended,
+        }
+
+    def _counted(self, round_id: int) -> tuple[int, int, int]:
+        """Its hosts, those on which something failed, and those that came to an end."""
+        # Its number written out, so that only its own rows are read.
+        rows = self._db.rows(
+            f"""
+            SELECT count(DISTINCT c.host_id), count(DISTINCT o.host_id) FILTER (o.result = 'failed'), count(DISTINCT o.host_id)
+            FROM (FROM change WHERE round_id = {round_id}) c
+            LEFT JOIN (FROM outcome WHERE round_id = {round_id}) o ON o.host_id = c.host_id AND o.res_id = c.res_id
+            """
+        )
+        hosts, failed, ended = rows[0]
+        return hosts, failed, ended
 
 
 def _round(db: Db, row: tuple[Any, ...]) -> dict[str, Json]:

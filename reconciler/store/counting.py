@@ -45,7 +45,8 @@ class Counting:
         self._rows_of = rows_of
         self._judge = judge
         self._forget = forget
-        self._generation = -1
+        self.generation = -1
+        """Of the file, when `rows` were counted."""
         self._lock = threading.RLock()
         self.rows: dict[int, Counted] = {}
 
@@ -53,12 +54,16 @@ class Counting:
         """Count what was written to since. A write that comes meanwhile is seen now or the next time, never missed."""
         with self._lock:
             generation = self._db.generation
-            touched = self._db.touched_since(self._generation)
+            touched = self._db.touched_since(self.generation)
             if touched is None:
                 self._all()
             elif touched:
                 self._some(sorted(touched))
-            self._generation = generation
+            self.generation = generation
+
+    def touched_since(self, generation: int) -> frozenset[int] | None:
+        """Hosts that may be counted otherwise than at `generation`; None: any of them may be."""
+        return self._db.touched_since(generation)
 
     def _all(self) -> None:
         self._forget(None)

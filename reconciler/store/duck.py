@@ -14,6 +14,7 @@ from ..core.model import Approval, Commit, Desired, HostPast, Key, Owned, Pause,
 from ..core.model.observed import OLDER_PROBE
 from ..core.problem import Problem, Refused
 from . import bodies, copying, kept, owning, past, people, retention, rounds, troubles, verifying
+from .commits import LastRound
 from .db import Db, migrations
 from .names import Names
 from .queue import Queue
@@ -34,6 +35,7 @@ class DuckStore:
         self.db = Db(path)
         self.names = Names(self.db)
         self.sheets = Sheets(self.db, self.names)
+        self.last_round = LastRound(self.db)
         self._queue = Queue(self.db, self.names, self.sheets, bodies.Eyes(kinds), clock)
         self._round = 0
         self._round_began: float | None = None

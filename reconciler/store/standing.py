@@ -192,13 +192,14 @@ class Standing:
         self._counting = counting
         self._lock = threading.Lock()
         self._last: tuple[Asked, Mapping[int, Counted], Stand] | None = None
+        self._counted_at = -1
         self._until: Any = None
 
     def at(self, asked: Asked) -> Stand:
         """How the fleet stands; the same object as long as it stands the same."""
         with self._lock:
             self._counting.fresh()
-            counted = self._counting.rows
+            counted, counted_at = self._counting.rows, self._counting.generation
             table, rows, ranks, seen, views = self._before()
             places = self._others(table, asked, counted)
             hold = asked.held[0] if asked.held else None
@@ -215,7 +216,7 @@ class Standing:
                 seen[place] = numpy.nan if view.seen_at is None else view.seen_at
                 self._until[place] = holds_until(view)
             stand = Stand(table, rows, ranks, seen, views, hold)
-            self._last = (asked, counted, stand)
+            self._last, self._counted_at = (asked, counted, stand), counted_at
             return stand
 
     def _before(self) -> tuple[Table, list[Any], Any, Any, dict[str, HostView]]:
@@ -237,8 +238,12 @@ class Standing:
             return list(range(len(table.names)))
         found = set(numpy.flatnonzero(self._until <= asked.now).tolist())
         if known is not counted:
-            pairs = ((place, known[number], counted[number]) for place, number in enumerate(table.ids))
-            found.update(place for place, old, new in pairs if old is not new and old != new)
+            names = self._sheet.host_names
+            touched = self._counting.touched_since(self._counted_at)
+            for number in table.ids if touched is None else touched & names.keys():
+                old, new = known[number], counted[number]
+                if old is not new and old != new:
+                    found.add(table.place[names[number]])
         for host in {*before.paused, *asked.paused}:
             if before.paused.get(host) != asked.paused.get(host) and host in table.place:
                 found.add(table.place[host])
