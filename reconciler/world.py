@@ -159,7 +159,8 @@ class World:
         """The newest valid commit on the first-parent line of the tip (repo/held.py). Raises Refused when there is none."""
         from .repo.held import held
 
-        tip = self.repo.tip()
+        # Before the first fetch of a remote nothing is known of it: an empty branch would be the wrong thing to say.
+        tip = self.repo.tip() or (self.repo.tip() if self.repo.fetch() else "")
         if not tip:
             raise Refused(
                 Problem(

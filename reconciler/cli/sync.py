@@ -47,6 +47,6 @@ def sync(
     else:
         of = f"{', '.join(picked)}" if picked else "all hosts"
         when = "after the round that runs now" if answer.get("running") else "now"
-        print(f"Asked: {of}, {when}. Tip {str(answer.get('tip', ''))[:7] or 'none yet'}.")
+        print(f"Asked: {of}, {when}. Tip so far: {str(answer.get('tip', ''))[:7] or 'none'}.")
         print("To follow it: trueup wait; how it stands: trueup status", file=sys.stderr)
     raise SystemExit(exits.OK)

@@ -79,8 +79,14 @@ class FakeRepo:
         names = [files.commit.id for files in self.commits]
         yield from reversed(names[: names.index(rev) + 1])
 
+    elsewhere: list[FakeFiles] = field(default_factory=list)
+    """What a remote has and nobody has fetched yet."""
+
     def fetch(self) -> bool:
-        return False
+        moved = bool(self.elsewhere)
+        self.commits += self.elsewhere
+        self.elsewhere.clear()
+        return moved
 
     def blob(self, blob_id: str) -> bytes:
         raise KeyError(blob_id)

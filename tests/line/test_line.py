@@ -193,6 +193,13 @@ def test_an_empty_branch_is_said(bench: Bench) -> None:
     assert refused.value.problems[0].code == "no-commit"
 
 
+def test_a_remote_that_was_never_fetched_is_fetched_before_its_branch_is_called_empty(bench: Bench) -> None:
+    bench.repo.push(repo_of())
+    bench.repo.elsewhere, bench.repo.commits = bench.repo.commits, []
+    line.reconcile(bench.world)
+    assert bench.motd_on("web-1") == "hello"
+
+
 GUARDED = FLEET.replace("mode: enforce", "mode: enforce, guards: {deletesPerKind: {percent: 30, from: 1}}")
 
 
@@ -214,10 +221,14 @@ def test_an_accepted_guard_lets_just_that_plan_through(bench: Bench) -> None:
     tip = bench.repo.push(repo_of(("motd.yaml", ""), fleet=GUARDED))
     seen = line.reconcile(bench.world)
     assert seen.plan is not None
-    with pytest.raises(Refused):
-        acts.apply(bench.world, {"plan": "0" * 8, "accept": ["deletes-per-kind"]})
-    with pytest.raises(Refused):
-        acts.apply(bench.world, {"plan": seen.plan.id, "accept": ["deletes-in-all"]})
+    for plan, guard, code, hint in (
+        ("0" * 8, "deletes-per-kind", "plan-changed", "trueup plan shows it"),
+        (seen.plan.id, "deletes-in-all", "no-such-guard", f"trueup apply {seen.plan.id[:8]} --accept GUARD"),
+    ):
+        with pytest.raises(Refused) as refused:
+            acts.apply(bench.world, {"plan": plan, "accept": [guard]})
+        (told,) = refused.value.problems
+        assert told.code == code and hint in told.hint
     answer = acts.apply(bench.world, {"plan": seen.plan.id[:8], "accept": ["deletes-per-kind"], "who": "Ada"})
     assert answer["outcome"] == "converged"
     assert bench.motd_on("web-1") == "" and bench.store.owned == {}
