@@ -24,6 +24,7 @@ from .core.model import (
     Visit,
     WaveRun,
 )
+from .core.outside import Resolved, Trouble
 from .core.problem import Problem
 
 
@@ -46,6 +47,35 @@ class Files(Protocol):
 
     def author(self, path: str, line: int) -> Commit:
         """The commit that last touched the line (blame); an empty Commit when nobody has."""
+        ...
+
+
+class Outside(Protocol):
+    """Content from outside the repository: known from disk, asked over the network only by `ready`."""
+
+    def ready(self, wanted: Iterable[Mapping[str, Json]]) -> None:
+        """Ask those of these sources that nobody asked before, within limits, and remember what came of it. Never raises."""
+        ...
+
+    def known(self, told: Mapping[str, Json]) -> Resolved | None:
+        """What a source came to when it was asked last; None when it was never had. Raises Refused (source-spec) when
+        `told` says no source."""
+        ...
+
+    def trouble(self, told: Mapping[str, Json]) -> Trouble | None:
+        """Why it could not be asked last time, and since when; None when it could."""
+        ...
+
+    def blob(self, id: str) -> bytes:
+        """The bytes of a file of something that is known. Raises Refused when it isn't here."""
+        ...
+
+    def size(self, id: str) -> int:
+        """Its bytes, without reading them. Raises Refused likewise."""
+        ...
+
+    def moment(self) -> str:
+        """A digest of all that is known of all sources: with an equal one nothing has changed. Empty while there are none."""
         ...
 
 
@@ -236,4 +266,4 @@ class Tell(Protocol):
     def say(self, event: str, **facts: Json) -> None: ...
 
 
-__all__ = ["Files", "Host", "Opener", "Outcome", "Past", "Repo", "Store", "Tell", "Trip"]
+__all__ = ["Files", "Host", "Opener", "Outcome", "Outside", "Past", "Repo", "Store", "Tell", "Trip"]

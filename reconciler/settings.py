@@ -145,6 +145,9 @@ class Settings:
     content_limit: int = 1024
     """Megabytes that one source of content may have, as it comes and unpacked. 1024 takes a large site; its files go
     to every host, and stay in `stateDir`."""
+    content_every: float = 300.0
+    """Seconds between two times that content from outside the repository is asked whether it changed. Five minutes, as
+    the servers of others tolerate it; `trueup sync` doesn't wait."""
     log_format: LogFormat = "human"
     """`human` lines, or one `json` object a line for a collector."""
 
@@ -210,7 +213,7 @@ def described() -> Iterator[tuple[str, str, str, str]]:
 # ---------------------------------------------------------------- reading
 
 _BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_POSITIVE = {"history_days", "forks", "connect_timeout", "visit_limit", "look_limit", "poll_every", "content_limit"}
+_MAY_BE_0 = {"observe_every", "secret_commands_every"}
 
 
 def load(
@@ -335,8 +338,8 @@ def _number(name: str, raw: Json, whole: bool) -> int | float:
         raise ValueError(f"must be a {'whole ' if whole else ''}number") from None
     if whole and number != float(raw):
         raise ValueError("must be a whole number")
-    if not 0 <= number < 1e9 or (name in _POSITIVE and number == 0):
-        raise ValueError("must be more than 0" if name in _POSITIVE else "must not be negative")
+    if not 0 <= number < 1e9 or (number == 0 and name not in _MAY_BE_0):
+        raise ValueError("must not be negative" if name in _MAY_BE_0 else "must be more than 0")
     return number
 
 

@@ -6,6 +6,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +14,17 @@ from . import manifests
 from .core import visits, wave
 from .core.due import until_due
 from .core.kind import Kinds
-from .core.model import Desired, HostPast, Json, Plan, Report, Trouble, Visit
+from .core.model import Desired, HostPast, Json, Plan, Report, State, Trouble, Visit, canonical
 from .core.problem import Problem, Refused
 from .inputs import paused_hosts, plan_from
 from .manifests.kinds import load_kinds
-from .ports import Files, Repo, Store, Tell, Trip
+from .ports import Files, Outside, Repo, Store, Tell, Trip
 from .secrets import FleetKey, Sealed, Sealer, Sources, environ
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .manifests import Reading
+    from .repo import GitRepo
 
 READ_COMMITS = 4
 """Commits whose manifests are kept read: the tip, the held one, and two that somebody asks about."""
@@ -58,6 +60,7 @@ class World:
         sealer: Sealer,
         tell: Tell | None = None,
         now: Callable[[], float] = time.time,
+        outside: Outside | None = None,
     ) -> None:
         self.settings = settings
         self.kinds = kinds
@@ -67,6 +70,8 @@ class World:
         self.sealer = sealer
         self.tell: Tell = tell or Silent()
         self.now = now
+        self.outside = outside
+        """What isn't in the repository; None where nothing of it is at hand."""
         self.looks_again = False
         """Set by a daemon: it looks at hosts by itself when their time comes, where a command ends."""
         self.turn = threading.RLock()
@@ -85,6 +90,7 @@ class World:
     @classmethod
     def open(cls, settings: Settings, tell: Tell | None = None, *, read_only: bool = False) -> World:
         """The real thing. Raises Refused when the state is held by another process, or the repository is none."""
+        from .outside.once import Once
         from .repo import Credentials, GitRepo
         from .store import DuckStore
         from .trip import AnsibleTrip
@@ -101,15 +107,26 @@ class World:
                 credentials=Credentials.of(settings),
             )
         key = FleetKey.read(settings.fleet_key_file) if read_only else FleetKey.ensure(settings.fleet_key_file)
-        sealer = Sealer(key, repo.blob if repo is not None else None, Sources(settings=settings))
         first = not settings.database.exists()
         store = DuckStore(settings.database, kinds)
         if first:
             begin_pins(settings)
         if key is not None:
             store.belongs_to(key.fleet)
+        told = tell or Silent()
+        outside = Once.of(settings, lambda words: told.say("asking", words=words))
+        sealer = Sealer(key, _blobs(repo, outside), Sources(settings=settings))
         trip = AnsibleTrip(kinds, settings, sealer)
-        return cls(settings=settings, kinds=kinds, repo=repo, store=store, trip=trip, sealer=sealer, tell=tell)
+        return cls(
+            settings=settings,
+            kinds=kinds,
+            repo=repo,
+            store=store,
+            trip=trip,
+            sealer=sealer,
+            tell=told,
+            outside=outside,
+        )
 
     # ---------------------------------------------------------------- reading Git
 
@@ -137,7 +154,7 @@ class World:
                 return known
             files = self.repo.files(rev)
             sealed = self.sealer.reading(files)
-            reading = manifests.read(files, self.kinds, sealed.seal, cache=self._parsed)
+            reading = manifests.read(files, self.kinds, sealed.seal, cache=self._parsed, outside=self.outside)
             if reading.desired is not None:
                 sealed.belongs_to(reading.desired)
             else:
@@ -150,10 +167,20 @@ class World:
         return files, reading
 
     def _remembered(self, rev: str) -> tuple[Files, Reading] | None:
-        """What was read of `rev` before, while its secrets still are what they were: one that rotates outside the
-        repository is found here, at the next look."""
+        """What was read of `rev` before, while its secrets and what it has from outside still are what they were: what
+        changes outside the repository is found here, at the next look."""
         known = self._read.get(rev)
-        return (known[0], known[1]) if known is not None and known[2].fresh() else None
+        if known is None or not known[2].fresh():
+            return None
+        files, reading, _ = known
+        stale = reading.sources and self.outside is not None and reading.moment != self.outside.moment()
+        return None if stale else (files, reading)
+
+    def sources(self) -> tuple[State, ...]:
+        """The sources outside the repository that the tip and the held commit name, as far as those were read."""
+        read = [self._read.get(commit) for commit in dict.fromkeys((self.repo.tip(), self.store.held()))]
+        named = [source for one in read if one is not None for source in one[1].sources]
+        return tuple({canonical(source): source for source in named}.values())
 
     def newest(self) -> str:
         """The newest valid commit on the first-parent line of the tip (repo/held.py). Raises Refused when there is none."""
@@ -263,7 +290,7 @@ class World:
             if reading.desired is desired and not reading.unchecked:
                 lasting = self.sealer.lasting()
                 self.store.keep_reading(
-                    manifests.key_of(files, lasting),
+                    manifests.key_of(files, lasting, reading.moment),
                     desired,
                     reading.problems,
                     self.now(),
@@ -338,6 +365,18 @@ class World:
         """End the kept connections to hosts, and let go of the state."""
         self.trip.close()
         self.store.close()
+
+
+def _blobs(repo: GitRepo | None, outside: Outside) -> Callable[[str], bytes]:
+    """Contents by their id: the repository's, else what came from outside."""
+
+    def blob(id: str) -> bytes:
+        if repo is not None:
+            with suppress(Refused):
+                return repo.blob(id)
+        return outside.blob(id)
+
+    return blob
 
 
 def _counted(report: Report) -> dict[Any, int]:

@@ -19,9 +19,10 @@ from ..core.model import Desired, Host, Plan
 from ..core.problem import Problem, Refused
 from ..inputs import from_observed, plan_from
 from ..manifests.kinds import known, load_kinds
-from ..ports import Files
+from ..ports import Files, Outside
 from ..secrets import FleetKey, Sealer, Sources
 from ..settings import Settings
+from .outside import outside_of
 
 if TYPE_CHECKING:
     from ..manifests import Reading
@@ -82,19 +83,20 @@ def planned(
     """
     kinds = load_kinds()
     files = files_of(settings, place, rev)
+    outside = outside_of(settings)
     sealer = Sealer(FleetKey.read(settings.fleet_key_file), sources=Sources(settings=settings))
     if observed is None and not base and not whole:
-        known = _known(settings, kinds, files, sealer)
+        known = _known(settings, kinds, files, sealer, outside)
         if known is not None:
             return known
-    reading = manifests.read(files, kinds, sealer.reading(files).seal)
+    reading = manifests.read(files, kinds, sealer.reading(files).seal, outside=outside)
     if reading.desired is None:
         return Planned(kinds=kinds, files=files, problems=reading.problems)
     plan = plan_of(settings, kinds, reading.desired, observed)
     pending = 0
     if base:
         older = files_of(settings, place, base)
-        before = manifests.read(older, kinds, sealer.reading(older).seal).desired
+        before = manifests.read(older, kinds, sealer.reading(older).seal, outside=outside).desired
         if before is None:
             raise Refused(
                 Problem(
@@ -117,7 +119,7 @@ def planned(
     )
 
 
-def _known(settings: Settings, kinds: Kinds, files: Files, sealer: Sealer) -> Planned | None:
+def _known(settings: Settings, kinds: Kinds, files: Files, sealer: Sealer, outside: Outside) -> Planned | None:
     """The plan of files that the state file knows something of, so that only the others are read; None when it doesn't,
     or a daemon holds it."""
     from .. import door
@@ -130,14 +132,16 @@ def _known(settings: Settings, kinds: Kinds, files: Files, sealer: Sealer) -> Pl
     try:
         lasting = sealer.lasting()
         unchecked: tuple[str, ...] = ()
-        kept = store.kept_reading(manifests.key_of(files, lasting), files.commit)
+        kept = None
+        for moment in dict.fromkeys((outside.moment(), "")):  # a reading that has nothing from outside is of no moment
+            kept = kept or store.kept_reading(manifests.key_of(files, lasting, moment), files.commit)
         if kept is not None:
             desired, problems = kept.desired, kept.problems
         else:
             older = store.older_reading(manifests.ground_of(lasting), files.commit)
             if older is None:
                 return None
-            reading = _read_what_changed(kinds, files, sealer, *older)
+            reading = _read_what_changed(kinds, files, sealer, outside, *older)
             problems, unchecked = reading.problems, reading.unchecked
             if reading.desired is None:
                 return Planned(kinds=kinds, files=files, problems=problems)
@@ -158,9 +162,11 @@ def _known(settings: Settings, kinds: Kinds, files: Files, sealer: Sealer) -> Pl
     )
 
 
-def _read_what_changed(kinds: Kinds, files: Files, sealer: Sealer, older: Desired, told: str) -> Reading:
+def _read_what_changed(
+    kinds: Kinds, files: Files, sealer: Sealer, outside: Outside, older: Desired, told: str
+) -> Reading:
     cache = manifests.recalled(told, older, files)
-    return manifests.read(files, kinds, sealer.reading(files).seal, cache=cache)
+    return manifests.read(files, kinds, sealer.reading(files).seal, cache=cache, outside=outside)
 
 
 def files_of(settings: Settings, place: Path | None, rev: str) -> Files:
@@ -213,7 +219,8 @@ def find_host(settings: Settings, name: str, place: Path | None, port: int) -> H
     """
     address = "." in name or ":" in name
     try:
-        desired = manifests.read(files_of(settings, place, ""), load_kinds(), None).desired
+        files = files_of(settings, place, "")
+        desired = manifests.read(files, load_kinds(), outside=outside_of(settings)).desired
     except Refused:
         if not address:
             raise

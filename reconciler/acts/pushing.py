@@ -175,7 +175,7 @@ def hook(name: str, environ: Mapping[str, str], lines: Iterable[str], folder: Pa
         if name == "post-receive":
             post_receive(repo.branch, pushes, asked, watch=_watch(environ), say=say)
             return True
-        judge = _Judge(environ)
+        judge = _Judge(environ, say)
         return pre_receive(repo, pushes, asked, check=judge.check, plan=judge.plan, say=say)
     except Refused as refused:
         _say_all(say, remote.problem_lines(refused.problems))
@@ -185,12 +185,14 @@ def hook(name: str, environ: Mapping[str, str], lines: Iterable[str], folder: Pa
 class _Judge:
     """Checks and plans in this process; the manifests of a push are read once."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], say: Say) -> None:
         from .. import settings
         from ..manifests.kinds import load_kinds
+        from ..outside.once import Once
         from ..secrets import FleetKey, Sealer, Sources
 
         self._settings = settings.load(environ)
+        self._outside = Once.of(self._settings, lambda words: say(f"trueup: {words}"))
         self._kinds = load_kinds()
         # Who pushes can't read the fleet's key, and need not: secrets are then not compared, and the plan says so.
         self._sealer = Sealer(FleetKey.read(self._settings.fleet_key_file), sources=Sources(settings=self._settings))
@@ -215,7 +217,7 @@ class _Judge:
         commit = files.commit.id
         if commit not in self._read:
             self._read[commit] = manifests.read(
-                files, self._kinds, self._sealer.reading(files).seal, cache=self._parsed
+                files, self._kinds, self._sealer.reading(files).seal, cache=self._parsed, outside=self._outside
             )
         return self._read[commit]
 

@@ -19,6 +19,7 @@ from ..ports import Files
 from ..secrets import FleetKey, Sealer, Sources, age, rekey
 from ..secrets.sources import FOLDER, MOST, identity_file, private
 from ..settings import Settings
+from .outside import outside_of
 from .planning import files_of
 
 
@@ -47,7 +48,7 @@ def vetted(settings: Settings, place: Path | None, rev: str) -> tuple[Files, tup
     sources = Sources(settings=settings)
     # Whether a value can be had has nothing to do with the fleet's key, so one of the moment will do.
     sealed = Sealer(FleetKey(random.token_bytes(32)), sources=sources).reading(files)
-    reading = manifests.read(files, load_kinds(), sealed.seal)
+    reading = manifests.read(files, load_kinds(), sealed.seal, outside=outside_of(settings))
     named: dict[str, list[Use]] = {source.name: [] for source in sources.names(files)}
     found: list[Vetted] = []
     for use in reading.uses:

@@ -41,6 +41,7 @@ def check(
       trueup check --format github
     """
     from .. import manifests
+    from ..acts.outside import outside_here
     from ..core.problem import Problem, Refused
     from ..repo import best_files
     from ..tell import problems as tell
@@ -50,7 +51,7 @@ def check(
     reading = None
     try:
         files = best_files(repo, rev)
-        reading = manifests.read(files, manifests.load_kinds())
+        reading = manifests.read(files, manifests.load_kinds(), outside=outside_here())
         problems: tuple[Problem, ...] = reading.problems
     except Refused as refused:
         problems = refused.problems

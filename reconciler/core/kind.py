@@ -74,6 +74,28 @@ class OpContext:
     """For `look`: what was applied last, when that holds secrets: it may still be there when Git says otherwise."""
 
 
+class Brought(Protocol):
+    """Files from outside the repository, as they were when their source was asked last."""
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Path → blob id, sorted; plain files only."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Which version of the source it is, for people: `git:COMMIT`, `sha256:…`, `listing:…`."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """The content of one of `files`."""
+        ...
+
+    def size(self, path: str) -> int:
+        """Its bytes."""
+        ...
+
+
 class Resolving(Protocol):
     """What a kind may ask for while its spec is resolved for one host (given by manifests/)."""
 
@@ -92,6 +114,11 @@ class Resolving(Protocol):
 
     def sizes(self, folder: str) -> Mapping[str, int]:
         """The same files, as path within the folder → bytes."""
+        ...
+
+    def outside(self, told: State) -> Brought:
+        """What a source outside the repository came to when it was asked last (docs/content.md); it is never asked here.
+        Raises Unresolved when it was never had, with why."""
         ...
 
     def render(self, text: str, where: str) -> Json:
@@ -133,6 +160,11 @@ class Kind:
     def per_host(self, spec: State) -> bool:
         """MAY say that the meaning differs by host (a template): then it is resolved once a host."""
         return False
+
+    def brings(self, name: str, spec: State) -> Iterable[State]:
+        """MUST name the sources outside the repository that the spec asks for (`Resolving.outside`): they are asked before
+        it is resolved for the first time, and from then on at the daemon's rhythm."""
+        return ()
 
     def resolve(self, name: str, spec: State, ask: Resolving) -> State:
         """MAY bring in what the spec refers to (a file of the repo, a rendered template). May raise Unresolved.

@@ -34,9 +34,11 @@ def findings(host: str = "", repo: str = "") -> Iterator[Finding]:
 def _declared(settings: Settings, name: str) -> Host:
     """The host as the newest commit that can be read declares it."""
     from .. import manifests
+    from ..acts.outside import outside_of
     from ..acts.planning import files_of
 
-    reading = manifests.read(files_of(settings, None, ""), manifests.load_kinds())
+    files = files_of(settings, None, "")
+    reading = manifests.read(files, manifests.load_kinds(), outside=outside_of(settings))
     if reading.desired is None:
         raise Refused(
             Problem(

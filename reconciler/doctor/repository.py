@@ -48,15 +48,16 @@ def findings(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield ok("repo", f"{repo.place}, {settings.branch} at {tip[:7]}")
-        yield _checks(repo)
+        yield _checks(repo, settings)
     if repo.bare and not repo.remote:
         yield from _hooks(repo)
 
 
-def _checks(repo: GitRepo) -> Finding:
+def _checks(repo: GitRepo, settings: Settings) -> Finding:
     from .. import manifests
+    from ..acts.outside import outside_of
 
-    problems = manifests.read(repo.files(), manifests.load_kinds()).problems
+    problems = manifests.read(repo.files(), manifests.load_kinds(), outside=outside_of(settings)).problems
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         return failed(

@@ -138,6 +138,7 @@ def commit_json(commit: Commit) -> dict[str, Json]:
 
 def status(world: World, args: Args) -> dict[str, Json]:
     """The fleet at a glance: what is held, counts by verdict, the worst hosts, how old what we know is."""
+    from ..acts.outside import missing
     from ..clock import rfc3339
     from ..store import hosts
     from ..tell import hold
@@ -160,6 +161,7 @@ def status(world: World, args: Args) -> dict[str, Json]:
         "more": 0,
         "last": store.last_round.facts(),
         "refusal": [problem.json() for problem in world.refusal[:1]],
+        "content": [problem.json() for problem in missing(world)],
     }
     if desired is None:
         if not world.settings.repo:

@@ -28,6 +28,7 @@ from ..settings import Settings
 from ..world import World
 from .bus import Bus
 from .clock import next_look
+from .contents import Contents
 from .daemon import WAITING, Daemon, Reasons
 from .health import Health
 from .lock import only_one
@@ -68,6 +69,7 @@ class Server:
         self._tidy = Tidy(world)
         world.looks_again = True
         self._poller: Poller | None = None
+        self._contents = Contents(world.settings, world.sources, lambda: self.daemon.wakes.wake("content"), log)
         self._fetch_trouble = ""
         self.health = Health(
             world=world,
@@ -82,6 +84,8 @@ class Server:
         self._begun += 1
         try:
             came_of_it = self._round(reasons)
+            if self._begun == 1:
+                self._contents.now()  # what it was may be as old as the last stop
             self._tidy.after_round()
             self.world.refusal = ()
             return came_of_it
@@ -153,6 +157,7 @@ class Server:
         # Counted before it is woken: the round may begin, and end, before this line is left. One that runs now began
         # before this: what was asked for is done when the one after it has ended.
         running, caused = self._ended < self._begun, self._begun + 1
+        self._contents.now()
         if self._poller is not None:
             self._poller.now()
         else:
@@ -198,7 +203,16 @@ class Server:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Follow the repository while the block runs: by inotify here, by fetching a remote."""
+        """Follow the repository while the block runs, by inotify here, by fetching a remote; and what is outside of it."""
+        self._contents.start()
+        try:
+            with self._following():
+                yield
+        finally:
+            self._contents.stop()
+
+    @contextmanager
+    def _following(self) -> Iterator[None]:
         repo = self.world.repo
         assert isinstance(repo, GitRepo)
         wake = self.daemon.wakes.wake

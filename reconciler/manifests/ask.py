@@ -1,16 +1,19 @@
-"""What a kind may ask for while one manifest is resolved on one host: files of the repository, and rendered templates."""
+"""What a kind may ask for while one manifest is resolved on one host: files of the repository, what came from outside of
+it, and rendered templates."""
 
 from __future__ import annotations
 
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..core.kind import Finding, Unresolved
-from ..core.model import Host, Json, State, digest
-from ..core.problem import Problem
-from ..ports import Files
+from ..core.model import Host, Json, State, canonical, digest
+from ..core.outside import Resolved
+from ..core.problem import Problem, Refused
+from ..ports import Files, Outside
 from . import words
 from .codes import problem
 from .documents import Entry
@@ -21,11 +24,18 @@ if TYPE_CHECKING:
     from .templates import Failure, Templates
 
 
-class Library:
-    """What all manifests of one reading share: each file is read once, each template compiled once."""
+OUTSIDE = "//"
+"""With this before it, a source's text among the paths that a manifest rests on: no path begins so."""
 
-    def __init__(self, files: Files, contexts: Mapping[str, tuple[str, State]]) -> None:
+
+class Library:
+    """What all manifests of one reading share: each file is read once, each template compiled once, each source from
+    outside looked up once, so that all see the same of it."""
+
+    def __init__(self, files: Files, contexts: Mapping[str, tuple[str, State]], outside: Outside | None = None) -> None:
         self.files = files
+        self._outside = outside
+        self._sources: dict[str, Resolved | Problem] = {}
         self._contexts = contexts
         """Host name → a digest of what a template sees there, and its `vars`."""
         self._bytes: dict[str, bytes] = {}
@@ -45,12 +55,57 @@ class Library:
             self._trees[folder] = {path[len(start) :]: blob for path, blob in paths.items() if path.startswith(start)}
         return self._trees[folder]
 
+    def source(self, told: State) -> Resolved | Problem:
+        """What a source outside the repository came to, or why nobody knows."""
+        name = canonical(told)
+        if name not in self._sources:
+            self._sources[name] = self._looked_up(told)
+        return self._sources[name]
+
+    def _looked_up(self, told: State) -> Resolved | Problem:
+        unknown = problem("no-outside", "it was never fetched, and nobody here may fetch it", path="")
+        if self._outside is None:
+            return unknown
+        try:
+            known = self._outside.known(told)
+        except Refused as wrong:
+            return replace(wrong.problems[0], message="; ".join(one.message for one in wrong.problems))
+        if known is not None:
+            return known
+        trouble = self._outside.trouble(told)
+        return trouble.problem if trouble is not None else unknown
+
+    def source_digest(self, told: State) -> str:
+        """The same, as one word: another one means that what rests on it is resolved anew."""
+        found = self.source(told)
+        return f"{found.tree} {found.digest}" if isinstance(found, Resolved) else f"{found.code} {found.message}"
+
+    @property
+    def outside(self) -> Outside:
+        assert self._outside is not None, "what was brought came from there"
+        return self._outside
+
     def render(self, text: str, host: Host) -> Json:
         if self._templates is None:
             from .templates import Templates  # Jinja2 costs 60 ms: only repositories with templates pay
 
             self._templates = Templates()
         return self._templates.render(text, host=host, variables=self._contexts[host.name][1])
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """core.kind.Brought: files of a source outside the repository."""
+
+    files: Mapping[str, str]
+    version: str
+    _library: Library
+
+    def read(self, path: str) -> bytes:
+        return self._library.outside.blob(self.files[path])
+
+    def size(self, path: str) -> int:
+        return self._library.outside.size(self.files[path])
 
 
 class Ask:
@@ -103,6 +158,18 @@ class Ask:
         plain = self._inside(folder)
         start = "" if plain == "." else plain + "/"
         return {path: self._library.files.size(start + path) for path in self.tree(folder)}
+
+    def outside(self, told: State) -> Brought:
+        self.files[OUTSIDE + canonical(told)] = self._library.source_digest(told)
+        found = self._library.source(told)
+        if isinstance(found, Resolved):
+            return Brought(found.files, found.digest, self._library)
+        doc = self._entry.doc
+        mark = doc.at(self._holding(told))
+        failure = replace(
+            found, path=doc.path, line=mark.line, column=mark.column, length=mark.length, severity="error"
+        )
+        raise self._unresolved(failure)
 
     def _inside(self, path: str) -> str:
         plain = posixpath.normpath(path) if path else ""
@@ -159,10 +226,10 @@ class Ask:
         self.failure = failure
         return Unresolved(Finding(code=failure.code, message=failure.message, hint=failure.hint))
 
-    def _holding(self, text: str) -> Field:
-        """The field of the spec that says `text`, else the spec."""
+    def _holding(self, said: Json) -> Field:
+        """The field of the spec that says `said`, else the spec."""
         for name, value in self._entry.spec.items():
-            if value == text:
+            if value == said:
                 return ("spec", name)
         return ("spec",)
 

@@ -167,6 +167,10 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "The repository has no such file at this commit. A symbolic link is not followed.",
             "Correct the path, counted from the top of the repository, or add the file.",
         ),
+        "no-outside": _error(
+            "A source outside the repository that nobody ever fetched: its files are not known.",
+            "Where trueup runs with its settings it is fetched once; see docs/content.md.",
+        ),
         "undefined-variable": _error(
             "A template uses a variable that is not defined for a host.",
             "Set it in trueup.yaml, Vars or the Host, or give a default: {{ vars.x | default('…') }}.",

@@ -14,10 +14,11 @@ _READS = ("core", "manifests", "kinds", "systems", "outside", "secrets")
 """The rooms whose code decides what a manifest means."""
 
 
-def key_of(files: Files, fleet: str) -> str:
-    """A digest of every file's path and content, of the code that reads them, and of `fleet`: whose key seals secrets
-    (FleetKey.fleet; empty where it isn't at hand). Raises Refused when the files can't be listed."""
-    made = hashlib.blake2b(f"{code()}\0{fleet}\0".encode(), digest_size=16)
+def key_of(files: Files, fleet: str, moment: str = "") -> str:
+    """A digest of every file's path and content, of the code that reads them, of `fleet`: whose key seals secrets
+    (FleetKey.fleet; empty where it isn't at hand), and of the `moment` of what is outside (ports.Outside). Raises Refused
+    when the files can't be listed."""
+    made = hashlib.blake2b(f"{code()}\0{fleet}\0{moment}\0".encode(), digest_size=16)
     for path, blob in files.paths().items():
         made.update(f"{path}\0{blob}\0".encode("utf-8", "surrogatepass"))
     return made.hexdigest()

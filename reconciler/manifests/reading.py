@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.kind import Kinds
-from ..core.model import Desired
+from ..core.kind import Kind, Kinds
+from ..core.model import Desired, State
 from ..core.problem import Problem, in_order
-from ..ports import Files
+from ..ports import Files, Outside
 from . import documents, inventory, schema, validate
 from .conflicts import Conflicts
 from .loaded import with_loaded
@@ -30,6 +31,10 @@ class Reading:
     """How many files were read as manifests."""
     uses: tuple[Use, ...] = ()
     """Every secret that a manifest uses on any host."""
+    sources: tuple[State, ...] = ()
+    """Every source outside the repository that a manifest names, also one that could not be had."""
+    moment: str = ""
+    """Of what is outside (ports.Outside), when there are sources: as it was before they were looked up."""
     memory: Memory | None = field(default=None, compare=False, repr=False)
     """What another process may know of this reading; None when there is no `desired`."""
 
@@ -45,14 +50,21 @@ class Reading:
 
 
 def read(
-    files: Files, kinds: Kinds, seal: Seal | None = None, *, cache: MutableMapping[str, Any] | None = None
+    files: Files,
+    kinds: Kinds,
+    seal: Seal | None = None,
+    *,
+    cache: MutableMapping[str, Any] | None = None,
+    outside: Outside | None = None,
 ) -> Reading:
     """Read all manifests of `files`.
 
     `seal(host, text)` and `seal(host, reference, form)` give the HMAC of a secret under the host's key; without it
     secrets are not compared. What rests on a reading is as old as the secrets that it sealed: secrets.Sealer.state.
     `cache` is any dict that the caller keeps between readings, with one set of kinds: files that are known by their blob
-    ids are not read again, so that a push costs what it changed. Raises nothing for what the files say.
+    ids are not read again, so that a push costs what it changed. `outside` knows what isn't in the repository: a source
+    that it never heard of is asked first, all others are as they were when they were asked last. Raises nothing for what
+    the files say.
     """
     cache = {} if cache is None else cache
     judges = cache.setdefault("judges", None) or validate.Judges(kinds)
@@ -60,19 +72,56 @@ def read(
     found = documents.gather(files, judges, cache.setdefault("files", {}))
     hosts = inventory.build(found, files.commit)
     resolver = Resolver(
-        files=files, kinds=kinds, inventory=hosts, seal=seal, cache=cache.setdefault("resolved", Cache())
+        files=files,
+        kinds=kinds,
+        inventory=hosts,
+        seal=seal,
+        cache=cache.setdefault("resolved", Cache()),
+        outside=outside,
     )
     entries = [entry for entry in found.entries if entry.kind not in schema.INVENTORY]
-    items = alone(resolver.all([*entries, *needed(entries, judges, found.problems)]))
+    entries += needed(entries, judges, found.problems)
+    sources = _sources(entries, kinds)
+    moment = ""
+    if outside is not None and sources:
+        outside.ready(sources)
+        moment = outside.moment()
+    items = alone(resolver.all(entries))
     broken = frozenset([lost.ref for lost in found.broken] + [item.entry.ref for item in items if not item.whole])
     for lost in found.broken:
         resolver.glance(lost)
     conflicts = Conflicts(items=items, kinds=kinds, inventory=hosts, broken=broken)
     problems = in_order([*found.problems, *hosts.problems, *resolver.problems, *conflicts.find()])
     if any(problem.severity == "error" for problem in problems):
-        return Reading(desired=None, problems=problems, files=found.files, uses=tuple(resolver.uses))
+        return Reading(
+            desired=None,
+            problems=problems,
+            files=found.files,
+            uses=tuple(resolver.uses),
+            sources=tuple(sources),
+            moment=moment,
+        )
     spreads = tuple(item.spread for item in with_loaded(items, kinds))
     desired = Desired(commit=files.commit, policy=hosts.policy, hosts=hosts.hosts, spreads=spreads)
     order = tuple((item.entry.doc.path, item.entry.blob, item.entry.index) for item in items)
     memory = Memory(files=found.by_file, items=resolver.cache.items, order=order)
-    return Reading(desired=desired, problems=problems, files=found.files, uses=tuple(resolver.uses), memory=memory)
+    return Reading(
+        desired=desired,
+        problems=problems,
+        files=found.files,
+        uses=tuple(resolver.uses),
+        sources=tuple(sources),
+        moment=moment,
+        memory=memory,
+    )
+
+
+def _sources(entries: Iterable[documents.Entry], kinds: Kinds) -> list[State]:
+    """What manifests name outside the repository. A kind that fails here fails when it is resolved, and is told there."""
+    bringing = {name: kind for name, kind in kinds.by_name.items() if type(kind).brings is not Kind.brings}
+    found: list[State] = []
+    for entry in entries:
+        if entry.kind in bringing:
+            with suppress(Exception):
+                found += bringing[entry.kind].brings(entry.name, entry.own)
+    return found

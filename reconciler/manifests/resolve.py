@@ -5,6 +5,7 @@ A manifest without templates and secrets means the same everywhere and is resolv
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,9 +14,9 @@ from ..core.kind import Finding, Kind, Kinds, Unresolved
 from ..core.model import NOTHING, Host, Json, Manifest, Meaning, Ref, Source, Spread, State, digest
 from ..core.problem import Problem
 from ..core.reference import references
-from ..ports import Files
+from ..ports import Files, Outside
 from . import schema, words
-from .ask import Ask, Library
+from .ask import OUTSIDE, Ask, Library
 from .codes import CODES, problem
 from .documents import Broken, Entry
 from .inventory import Inventory, counted, nobody, select
@@ -85,6 +86,7 @@ class Resolver:
     inventory: Inventory
     seal: Seal | None
     cache: Cache
+    outside: Outside | None = None
     problems: list[Problem] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
     """Every use of a secret that was met."""
@@ -94,7 +96,7 @@ class Resolver:
     _contexts: dict[str, tuple[str, State]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._library = Library(self.files, self._contexts)
+        self._library = Library(self.files, self._contexts, self.outside)
 
     def all(self, entries: Iterable[Entry]) -> list[Item]:
         """Every manifest, in the order of `entries`; what could not be resolved is not `whole`, and a problem."""
@@ -126,11 +128,15 @@ class Resolver:
         )
 
     def _same_files(self, files: Mapping[str, str]) -> bool:
-        paths = self.files.paths()
-        return all(
-            digest(self._library.tree(path[:-1])) == blob if path.endswith("/") else paths.get(path, "") == blob
-            for path, blob in files.items()
-        )
+        return all(self._now(path) == before for path, before in files.items())
+
+    def _now(self, path: str) -> str:
+        """What one of `Known.files` is now: a file, a folder, a source outside the repository."""
+        if path.startswith(OUTSIDE):
+            return self._library.source_digest(json.loads(path.removeprefix(OUTSIDE)))
+        if path.endswith("/"):
+            return digest(self._library.tree(path[:-1]))
+        return self.files.paths().get(path, "")
 
     def _contexts_of(self, hosts: Iterable[str]) -> tuple[str, ...]:
         return tuple(self._context(host)[0] for host in hosts)

@@ -14,102 +14,58 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from ..core.model import Json
+from ..core.outside import Resolved, Trouble
 from ..core.problem import Problem, Refused, in_order
-from ..repo import Content, Credentials, Kept
+from ..repo import Credentials, Kept
 from ..settings import Settings
 from . import asking
+from .known import Known, Told
+from .known import source as source_of
 from .names import Limits
-from .port import Resolved, Trouble
-from .spec import GitSource, Source, key_of, source_of
+from .spec import GitSource, Source, key_of
 from .troubles import on_disk, refused
 from .trust import Trust
 
 _AT_ONCE = 4
-_WAIT = 30.0
+_WAIT = 150.0
 """Seconds to wait for another process that asks."""
-_REMEMBERED = 64
-
-Told = Source | Mapping[str, Json]
 
 
-class Sources:
-    """Implements Outside. May be used from several threads and processes."""
+class Sources(Known):
+    """Asks, and keeps what came."""
 
     def __init__(
         self,
-        state_dir: Path,
+        folder: Path,
         trust: Trust,
         limits: Limits | None = None,
         credentials: Credentials | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__(folder)
         self.limits = limits or Limits()
-        self.content = Content(state_dir / "content.git")
-        self._room = state_dir / "outside"
         self._trust = trust
         self._credentials = credentials or Credentials()
         self._now = now
-        self._lock = threading.Lock()
-        self._read: OrderedDict[str, Resolved] = OrderedDict()
 
     @classmethod
-    def of(cls, settings: Settings) -> Sources:
+    def of(cls, settings: Settings, folder: Path | None = None) -> Sources:
         limits = replace(Limits(), size=settings.content_limit * 1024 * 1024)
-        return cls(settings.state_dir, Trust(settings.content_from), limits, Credentials.of(settings))
-
-    # ---- what is known
-
-    def known(self, told: Told) -> Resolved | None:
-        """What the source came to when it was asked last, None when it never was. Raises Refused (source-spec)."""
-        kept = self.content.kept(f"{_key(told)}/now")
-        return None if kept is None else self._resolved(kept)
-
-    def before(self, told: Told) -> Sequence[Resolved]:
-        """What it came to before that, newest first; as many as `tidy` left."""
-        kept = [self.content.kept(name) for name in self.content.names(f"{_key(told)}/was/")]
-        return [self._resolved(one) for one in reversed(kept) if one is not None]
-
-    def trouble(self, told: Told) -> Trouble | None:
-        """Why it could not be asked last time, and since when; None when it could."""
-        found = self._troubles().get(_key(told))
-        return None if found is None else Trouble.of(found)
-
-    def blob(self, id: str) -> bytes:
-        """The bytes of a file of something that is known. Raises Refused when it isn't here."""
-        return self.content.read(id)
-
-    def _resolved(self, kept: Kept) -> Resolved:
-        with self._lock:
-            if kept.id not in self._read:
-                note = json.loads(kept.note)
-                self._read[kept.id] = Resolved(
-                    tree=kept.tree,
-                    files=self.content.files(kept.tree),
-                    digest=note["digest"],
-                    at=kept.at,
-                    left_out=tuple(note["leftOut"]),
-                )
-                while len(self._read) > _REMEMBERED:
-                    self._read.popitem(last=False)
-            self._read.move_to_end(kept.id)
-            return self._read[kept.id]
+        return cls(folder or settings.state_dir, Trust(settings.content_from), limits, Credentials.of(settings))
 
     # ---- asking
 
     def resolve(self, told: Told) -> Resolved:
         """Ask the source now. Raises Refused with why it can't be had; what was known stays known."""
-        source = _source(told)
+        source = source_of(told)
         with self._turn():
             try:
                 found = self._ask(source)
@@ -126,7 +82,7 @@ class Sources:
         wanted: dict[str, Source] = {}
         for told in sources:
             try:
-                source = _source(told)
+                source = source_of(told)
                 wanted[key_of(source)] = source
             except Refused as wrong:
                 problems += wrong.problems
@@ -159,7 +115,7 @@ class Sources:
             trust=self._trust,
             limits=self.limits,
             credentials=self._credentials,
-            room=self._room,
+            room=self.room,
         )
         answer = asking.ask(source, ground, before, kept.tree if kept is not None else "")
         if kept is not None and answer is None:
@@ -185,7 +141,7 @@ class Sources:
     def tidy(self, used: Iterable[Told], *, before: int = 5, older: float = 3600.0) -> int:
         """Drop what no source of `used` (those of the last commits) is or was, keeping the last few of each; how many
         objects went. Objects younger than `older` seconds stay."""
-        wanted = {key_of(source): source for source in map(_source, used)}
+        wanted = {key_of(source): source for source in map(source_of, used)}
         with self._turn():
             ours: dict[str, list[Kept]] = {}
             for name in list(self.content.names()):
@@ -199,17 +155,17 @@ class Sources:
                 for kept in sorted(old, key=lambda one: one.name, reverse=True)[before:]:
                     self.content.drop(kept.name)
             places = [source.place for source in wanted.values() if isinstance(source, GitSource)]
-            asking.drop_mirrors(self._room, places, self.limits.size)
-            troubles = self._troubles()
-            self._write({key: told for key, told in troubles.items() if key in wanted})
+            asking.drop_mirrors(self.room, places, self.limits.size)
+            for file, told in (("troubles.json", self._troubles()), ("asked.json", self.asked())):
+                self._write(file, {key: one for key, one in told.items() if key in wanted})
             return self.content.prune(older)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Alone among all processes, and after whoever was killed."""
-        with on_disk(str(self._room)):
-            self._room.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = os.open(self._room / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with on_disk(str(self.room)):
+            self.room.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(self.room / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             end = time.monotonic() + _WAIT
             while not _taken(lock):
@@ -219,17 +175,10 @@ class Sources:
                     )
                 time.sleep(0.05)
             self.content.unlock()
-            asking.unlock(self._room)
+            asking.unlock(self.room)
             yield
         finally:
             os.close(lock)
-
-    def _troubles(self) -> dict[str, dict[str, Json]]:
-        try:
-            found = json.loads((self._room / "troubles.json").read_text("utf-8"))
-            return found if isinstance(found, dict) else {}
-        except (OSError, ValueError):
-            return {}
 
     def _note(self, came: Mapping[str, Problem | None]) -> Mapping[str, float]:
         """Write down what could not be had; since when, by key."""
@@ -242,17 +191,18 @@ class Sources:
             first = troubles.get(key, {}).get("since")
             since[key] = first if isinstance(first, float) else self._now()
             troubles[key] = Trouble(since=since[key], problem=problem).json()
-        self._write(troubles)
+        self._write("troubles.json", troubles)
+        self._write("asked.json", {**self.asked(), **dict.fromkeys(came, self._now())})
         return since
 
-    def _write(self, troubles: Mapping[str, Mapping[str, Json]]) -> None:
-        part = self._room / "troubles.part"
+    def _write(self, name: str, told: Mapping[str, Json]) -> None:
+        part = self.room / (name + ".part")
         try:
-            part.write_text(json.dumps(troubles, sort_keys=True), encoding="utf-8")
-            os.replace(part, self._room / "troubles.json")
+            part.write_text(json.dumps(told, sort_keys=True), encoding="utf-8")
+            os.replace(part, self.room / name)
         except OSError:
             # On a full disk only the hour is lost; the problem itself is told all the same.
-            shutil.rmtree(part, ignore_errors=True)
+            part.unlink(missing_ok=True)
 
 
 def _taken(lock: int) -> bool:
@@ -261,14 +211,6 @@ def _taken(lock: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _source(told: Told) -> Source:
-    return source_of(told) if isinstance(told, Mapping) else told
-
-
-def _key(told: Told) -> str:
-    return key_of(_source(told))
 
 
 def _time(at: float) -> str:

@@ -23,11 +23,6 @@ CODES: Mapping[str, Code] = {
         "private network, not encrypted, or would be shown a login.",
         cure="An administrator names its prefix under contentFrom in /etc/trueup/server.yaml.",
     ),
-    "source-unknown": Code(
-        severity="error",
-        meaning="The source was never fetched, so that nobody knows its files.",
-        cure="The daemon fetches it; trueup sync doesn't wait for it.",
-    ),
     "source-unreachable": Code(
         severity="error",
         meaning="The source could not be reached or didn't answer as it should. What was fetched last still holds.",

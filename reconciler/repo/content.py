@@ -71,6 +71,11 @@ class Content:
         with named(f"blob {blob[:12]} of {self.path}", path=str(self.path)):
             return bytes(self._git()[blob].peel(pygit2.Blob).data)
 
+    def size(self, blob: str) -> int:
+        """Its bytes, without reading them. Raises Refused when it isn't here."""
+        with named(f"blob {blob[:12]} of {self.path}", path=str(self.path)):
+            return int(self._git().odb.read_header(pygit2.Oid(hex=blob))[1])
+
     def files(self, tree: str) -> Mapping[str, str]:
         """Path → blob id of a tree's plain files, sorted by path."""
         found: dict[str, str] = {}
@@ -95,6 +100,14 @@ class Content:
             with named(f"names in {self.path}", path=str(self.path)):
                 found = [str(name) for name in self._git().references if name.startswith(_PREFIX + under)]
             yield from (name.removeprefix(_PREFIX) for name in sorted(found))
+
+    def ids(self) -> Mapping[str, str]:
+        """Name → id of the commit that keeps it (`Kept.id`), of all that is kept."""
+        if not self._made():
+            return {}
+        with named(f"names in {self.path}", path=str(self.path)):
+            refs = self._git().references
+            return {name.removeprefix(_PREFIX): str(refs[name].target) for name in refs if name.startswith(_PREFIX)}
 
     # ---- writing
 

@@ -63,6 +63,10 @@ def _notes(answer: Answer, manner: Manner) -> Iterator[str]:
         yield manner.paint(f"! Nothing is looked at or changed: {clean(problem['message'])}", "31")
         if problem["hint"]:
             yield f"  next: {clean(problem['hint'])}"
+    for problem in answer.get("content", ()):
+        yield manner.paint(f"! Content from outside: {clean(problem['message'])}", "33")
+        if problem["hint"]:
+            yield f"  next: {clean(problem['hint'])}"
     if answer.get("stale"):
         text = f"! trueup has not looked since {clock(answer['newestLook'], answer['now'])}"
         yield f"{manner.paint(text, '31')}       trueup serve, or trueup observe"

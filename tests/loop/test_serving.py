@@ -61,11 +61,15 @@ class FakeWorld:
         self.stopping = False
         self.now = time.time
         self.desired = Desired(hosts={name: Host(name=name) for name in ("db-1", "web-1")})
+        self.named: tuple[Mapping[str, str], ...] = ()
         self.in_force = ""
         """The commit that the fleet is held to, when it is another than the newest."""
 
     def newest(self) -> str:
         return self.repo.resolve()
+
+    def sources(self) -> tuple[Mapping[str, str], ...]:
+        return self.named
 
     def held(self) -> str:
         return self.in_force

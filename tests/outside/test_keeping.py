@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.core.outside import Resolved
 from reconciler.outside import keeper as keeping
 from reconciler.outside.keeper import Sources
 from reconciler.outside.names import Limits
-from reconciler.outside.port import Resolved
 from reconciler.outside.spec import key_of, source_of
 from reconciler.outside.trust import Trust
 

@@ -257,6 +257,7 @@ ANSWERS: dict[str, Schema] = {
         refusal=list_of(
             ref("Problem"), "why no round can be walked now (a full disk, a repository that is gone); else empty"
         ),
+        content=list_of(ref("Problem"), "sources outside the repository that can't be asked; what they were holds"),
     ),
     "hosts": document(hosts=list_of(ref("HostRow")), matching=count(), counts=ref("Counts"), total=count(), next=NEXT),
     "host": document(

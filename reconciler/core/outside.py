@@ -1,13 +1,12 @@
-"""What the rest of the system sites sees of sources outside the fleet's repository."""
+"""Content from outside the fleet's repository, as data: what a place came to, and why it could not be asked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-from ..core.model import Json
-from ..core.problem import Problem
+from .model import Json
+from .problem import Problem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,21 +44,4 @@ class Trouble:
         return cls(since=since if isinstance(since, float) else 0.0, problem=Problem(**words))  # type: ignore[arg-type]
 
 
-class Outside(Protocol):
-    """For planning and for the trip: no network, no waiting."""
-
-    def known(self, told: Mapping[str, Json]) -> Resolved | None:
-        """What a manifest's `from` came to when it was asked last; None when it never was. Raises Refused (source-spec)
-        when it says no source."""
-        ...
-
-    def trouble(self, told: Mapping[str, Json]) -> Trouble | None:
-        """Why it could not be asked last time; None when it could."""
-        ...
-
-    def blob(self, id: str) -> bytes:
-        """The bytes of a file of something that is known. Raises Refused when it isn't here."""
-        ...
-
-
-__all__ = ["Outside", "Resolved", "Trouble"]
+__all__ = ["Resolved", "Trouble"]

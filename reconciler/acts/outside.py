@@ -1,0 +1,52 @@
+"""What is outside of the repository, for a command: what it asks is said on stderr, since that may take a while."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..clock import rfc3339
+from ..core.problem import Problem, Refused
+from ..outside.once import Once
+from ..settings import Settings, load
+
+if TYPE_CHECKING:
+    from ..world import World
+
+
+def outside_of(settings: Settings) -> Once:
+    return Once.of(settings, lambda words: print(f"trueup: {words}", file=sys.stderr, flush=True))
+
+
+def outside_here() -> Once | None:
+    """By the settings of this machine; None when they can't be read, which is no fault of a repository's."""
+    try:
+        return outside_of(load())
+    except Refused:
+        return None
+
+
+def missing(world: World) -> Iterator[Problem]:
+    """A warning for each source outside of the repository that could not be asked last time: since when, and what holds."""
+    if world.outside is None:
+        return
+    for told in world.sources():
+        try:
+            trouble, known = world.outside.trouble(told), world.outside.known(told)
+        except Refused:
+            continue  # it is none, and its manifest is told so
+        if trouble is None:
+            continue
+        holds = f"what it was at {rfc3339(known.at, whole=True)} holds" if known else "it was never had"
+        found = trouble.problem
+        yield Problem(
+            code=found.code,
+            severity="warning",
+            message=f"{found.message} (since {rfc3339(trouble.since, whole=True)}; {holds})",
+            hint=found.hint,
+            who=found.who,
+        )
+
+
+__all__ = ["missing", "outside_here", "outside_of"]

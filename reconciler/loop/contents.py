@@ -1,0 +1,109 @@
+"""Content from outside the repository, asked at a rhythm in a thread of its own: a server that hangs holds up no round.
+
+A round is woken when a source has changed; what can't be reached keeps what it was, and is told once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ..core.model import State
+from ..core.problem import Problem, Refused
+from ..outside.once import folder_of
+from ..settings import Settings
+from .log import Log
+
+if TYPE_CHECKING:
+    from ..outside.keeper import Sources
+
+DAY = 86_400.0
+
+
+class Contents:
+    """`named` gives the sources that count now, `changed` is called when one of them is not what it was."""
+
+    def __init__(
+        self, settings: Settings, named: Callable[[], Sequence[State]], changed: Callable[[], None], log: Log
+    ) -> None:
+        self._settings = settings
+        self._named = named
+        self._changed = changed
+        self._log = log
+        self._asked = threading.Event()
+        self._stop = threading.Event()
+        self._told: frozenset[str] = frozenset()
+        """What could not be reached last time: said once, not each time."""
+        self._tidied = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="contents", daemon=True)
+
+    @cached_property
+    def _sources(self) -> Sources:
+        from ..outside.keeper import Sources  # most fleets have nothing from outside
+
+        return Sources.of(self._settings, folder_of(self._settings))
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def now(self) -> None:
+        """Ask without waiting for the time to come."""
+        self._asked.set()
+
+    def stop(self) -> None:
+        # Not joined for long: what hangs ends by its own limit, and holds nothing that the end needs.
+        self._stop.set()
+        self._asked.set()
+        if self._thread.is_alive():
+            self._thread.join(0.5)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._asked.wait(self._settings.content_every)
+            self._asked.clear()
+            if self._stop.is_set():
+                return
+            try:
+                self.ask()
+            except Exception as error:
+                # Whatever it is: the next time may go better, and rounds go on.
+                self._log.say("content-crashed", level="error", text=f"{type(error).__name__}: {error}")
+
+    def ask(self) -> None:
+        """Once, for all that counts now."""
+        named = self._named()
+        if not named:
+            return
+        before = self._sources.moment()
+        problems = self._sources.refresh(named)
+        self._tell(problems)
+        if self._sources.moment() != before and not self._stop.is_set():
+            self._changed()
+        if time.monotonic() - self._tidied > DAY:
+            self._tidied = time.monotonic()
+            self._tidy(named)
+
+    def _tell(self, problems: Sequence[Problem]) -> None:
+        told = frozenset(problem.message.partition(" (since ")[0] for problem in problems)
+        for problem in problems:
+            if problem.message.partition(" (since ")[0] not in self._told:
+                self._log.say(
+                    "content-failed", level="warning", code=problem.code, text=problem.message, next=problem.hint
+                )
+        if self._told and not told:
+            self._log.say("content-well", text="every source of content answers again")
+        self._told = told
+
+    def _tidy(self, used: Sequence[State]) -> None:
+        try:
+            gone = self._sources.tidy(used)
+        except Refused as refused:
+            self._log.say("content-untidied", level="warning", text=str(refused))
+        else:
+            self._log.say("content-tidied", objects=gone)
+
+
+__all__ = ["Contents"]

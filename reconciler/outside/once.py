@@ -1,0 +1,76 @@
+"""What the line is given of outside sources: known from disk, and one that nobody ever asked is asked, once.
+
+Who may write in stateDir shares what the daemon knows. Anybody else (who pushes through a hook, a check in CI) has a
+cache of his own, and asks anew what is older there than the daemon would let it become.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.model import Json
+from ..core.outside import Trouble
+from ..core.problem import Refused
+from ..repo.troubles import redacted
+from .known import Known, Told, key, source
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+Say = Callable[[str], None]
+
+
+class Once(Known):
+    """Implements ports.Outside. `say` is told what is asked, since that may take a while."""
+
+    def __init__(self, settings: Settings, folder: Path, say: Say = lambda words: None) -> None:
+        super().__init__(folder)
+        self._settings = settings
+        self._say = say
+        self._shared = folder == settings.state_dir
+        self._missed: dict[str, Trouble] = {}
+        """What could not be written down."""
+
+    @classmethod
+    def of(cls, settings: Settings, say: Say = lambda words: None) -> Once:
+        return cls(settings, folder_of(settings), say)
+
+    def ready(self, wanted: Iterable[Mapping[str, Json]]) -> None:
+        new: dict[str, Told] = {}
+        asked, before = self.asked(), time.time() - self._settings.content_every
+        for told in wanted:
+            try:
+                name = key(told)
+            except Refused:
+                continue  # the manifest is told what is wrong with it
+            old = name not in asked or (not self._shared and asked[name] < before)
+            if old and name not in self._missed:
+                new[name] = told
+        if not new:
+            return
+        from .keeper import Sources
+
+        self._say("asking " + ", ".join(sorted({redacted(source(told).place) for told in new.values()})))
+        problems = Sources.of(self._settings, self.folder).refresh(new.values())
+        asked = self.asked()
+        for name in new:
+            if name not in asked and problems:
+                self._missed[name] = Trouble(since=time.time(), problem=problems[0])
+
+    def trouble(self, told: Told) -> Trouble | None:
+        return super().trouble(told) or self._missed.get(key(told))
+
+
+def folder_of(settings: Settings) -> Path:
+    """Where what is known lies: stateDir, for who may write there; else a folder of one's own."""
+    if os.access(settings.state_dir, os.W_OK | os.X_OK):
+        return settings.state_dir
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(cache) / "trueup"
+
+
+__all__ = ["Once", "folder_of"]
