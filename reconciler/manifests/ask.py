@@ -63,7 +63,10 @@ class Library:
         return self._sources[name]
 
     def _looked_up(self, told: State) -> Resolved | Problem:
-        unknown = problem("no-outside", "it was never fetched, and nobody here may fetch it", path="")
+        hint = "see docs/content.md: where trueup runs with its settings it is fetched once"
+        unknown = problem(
+            "no-outside", "this content was never fetched, and nobody here may fetch it", path="", hint=hint
+        )
         if self._outside is None:
             return unknown
         try:

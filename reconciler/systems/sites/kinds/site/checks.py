@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from reconciler.core.kind import Code, Finding
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 CODES: Mapping[str, Code] = {
     **RULES,
     **PREVIEW,
+    "site-from": Code(
+        severity="error",
+        meaning="`from` doesn't say one place, or says something that has no meaning there.",
+        cure="{folder}, {git, ref, folder}, {archive, sha256, folder} or {bucket, folder}.",
+    ),
     "site-rules": Code(
         severity="error",
         meaning="Fields of the site don't go together, or say what no server can do.",
@@ -84,21 +89,54 @@ def fields(name: str, spec: State) -> Iterator[Finding]:
                 yield Finding(code="bad-network", message=str(error), field=(field, index), hint="write 192.0.2.0/24")
 
 
-def content(rules: Rules, folder: str, files: Mapping[str, str]) -> Iterator[Finding]:
-    """What is wrong with the files' names, beyond what the rules say of them."""
+MOST = 10
+"""Findings of one code that are told of content from outside: who reads them can't mend them there."""
+
+
+def few(found: Iterable[Finding]) -> Iterator[Finding]:
+    """All findings at a file of the repository; of those about content from outside, the first of each code."""
+    counts: dict[str, int] = {}
+    for one in found:
+        if one.field == ("from",):
+            counts[one.code] = counts.get(one.code, 0) + 1
+            if counts[one.code] > MOST:
+                continue
+        yield one
+    for code, count in counts.items():
+        if count > MOST:
+            yield Finding(code=code, message=f"{count - MOST:,} more of these", field=("from",), severity="warning")
+
+
+def content(rules: Rules, where: str, files: Mapping[str, str], *, outside: bool = False) -> Iterator[Finding]:
+    """What is wrong with the files' names, beyond what the rules say of them. `where`: their folder, or the version of
+    what came from `outside`."""
     for path in files:
         if any(ord(char) < 32 or ord(char) == 127 for char in path):
-            yield _about("bad-file-name", f"{path!r} has a control character in its name", folder)
+            yield _about("bad-file-name", f"{path!r} has a control character in its name", where)
     if (
         "index.html" not in files
         and not rules.dir_listing
         and not any(rule.source.literal == "/" for rule in rules.redirects)
     ):
-        yield Finding(code="no-front-page", message=f"{folder} has no index.html", field=("from", "folder"))
+        field = ("from",) if outside else ("from", "folder")
+        yield Finding(code="no-front-page", message=f"{where} has no index.html", field=field)
 
 
 def _about(code: str, message: str, path: str) -> Finding:
     return Finding(code=code, message=message, hint=CODES[code].cure, severity=CODES[code].severity, path=path)
+
+
+def _version(before: State, after: State) -> Iterator[str]:
+    """Which version of what comes from outside is served from then on."""
+    was, now = before.get("version"), after.get("version")
+    if now:
+        yield f"content {shown(was)} → {shown(now)}" if was and was != now else f"content {shown(now)}"
+
+
+def shown(version: str) -> str:
+    """`git:3f9c2e1`, `sha256:9b7d001`: as long as people compare."""
+    how, _, id = version.partition(":")
+    return f"{how}:{id[:7]}" if id else version
 
 
 def counted(files: int) -> str:
@@ -109,6 +147,7 @@ def told(change: Change) -> Iterator[str]:
     """Which addresses come, differ and go, and which of those lead nowhere from then on."""
     if change.want is None:
         return
+    yield from _version(change.owned.spec if change.owned is not None else {}, change.want.spec)
     before: State = change.owned.spec if change.owned is not None else {}
     if not before.get("tree"):
         if not isinstance(change.have, Present):

@@ -13,7 +13,7 @@ from reconciler.core.kind import Claim, Finding, Kind, OpContext, Part, Resolvin
 from reconciler.core.model import Change, Freight, Host, Json, Op, Present, Ref, State
 from reconciler.core.problem import Problem
 
-from . import checks, meaning
+from . import checks, content, meaning
 
 KEEP = 5
 """Releases that stay on a host, the current one among them."""
@@ -29,18 +29,22 @@ class Site(Kind):
 
     # ---- meaning
 
+    def brings(self, name: str, spec: State) -> Iterable[State]:
+        if content.outside(spec["from"]):
+            yield spec["from"]
+
     def resolve(self, name: str, spec: State, ask: Resolving) -> State:
         from reconciler.systems.sites.rules import nginx
 
         from . import serving
 
-        files = ask.tree(spec["from"]["folder"])
-        texts = _texts(spec, files, ask)
+        from_ = content.content_of(spec, ask)
+        files, texts = from_.files, _texts(from_)
         try:
             rules, problems = serving.rules(name, spec, texts)
             wrong = [problem for problem in problems if problem.severity == "error"]
             if wrong:
-                raise Unresolved(_finding(wrong[0]))
+                raise Unresolved(_finding(wrong[0], from_))
             tree = meaning.tree_text({path: blob for path, blob in files.items() if path not in texts})
             served = serving.served(files)
             release = meaning.release_id(tree, nginx.config(rules, served, serving.place(name, spec, "0" * 16)))
@@ -49,6 +53,7 @@ class Site(Kind):
             raise Unresolved(Finding(code="site-rules", message=str(error), hint="mend the field")) from None
         return {
             **spec,
+            **({"version": from_.version} if from_.version else {}),
             "release": release,
             "tree": tree,
             "texts": {file: list(where) for file, where in texts.items()},
@@ -83,18 +88,20 @@ class Site(Kind):
                 yield Ref("File", path)
 
     def check(self, name: str, spec: State) -> Iterable[Finding]:
+        yield from content.wrong(spec["from"])
         yield from checks.fields(name, spec)
 
     def examine(self, name: str, spec: State, ask: Resolving) -> Iterable[Finding]:
         from . import serving
 
-        folder = spec["from"]["folder"]
-        files = ask.tree(folder)
-        rules, problems = serving.rules(name, spec, _texts(spec, files, ask))
-        tree = serving.served(files, ask.sizes(folder))
-        found = serving.examined(rules, folder, tree, spec, lambda path: ask.file(f"{folder}/{path}")[0])
-        yield from map(_finding, (*problems, *found))  # a rule with an error was told by `resolve`
-        yield from checks.content(rules, folder, files)
+        from_ = content.content_of(spec, ask)
+        rules, problems = serving.rules(name, spec, _texts(from_))
+        tree = serving.served(from_.files, from_.sizes())
+        found = serving.examined(rules, from_.folder, tree, spec, from_.read)
+        # A rule with an error was told by `resolve`.
+        yield from checks.few(_finding(problem, from_) for problem in (*problems, *found))
+        where = from_.folder or checks.shown(from_.version)
+        yield from checks.content(rules, where, from_.files, outside=bool(from_.version))
 
     def claims(self, name: str, spec: State) -> Iterable[Claim]:
         for domain in spec["domains"]:
@@ -187,18 +194,19 @@ def _passwords(spec: State) -> str:
     return "".join(f"{name}:{{{{ secret('{secret}') }}}}\n" for name, secret in users)
 
 
-def _texts(spec: State, files: Mapping[str, str], ask: Resolving) -> dict[str, tuple[str, str]]:
-    found = {}
-    for file in (meaning.REDIRECTS, meaning.HEADERS):
-        if file in files:
-            path = f"{spec['from']['folder'].rstrip('/')}/{file}"
-            found[file] = (path, ask.file(path)[0].decode("utf-8", "replace"))
-    return found
+def _texts(from_: content.Content) -> dict[str, tuple[str, str]]:
+    files = [file for file in (meaning.REDIRECTS, meaning.HEADERS) if file in from_.files]
+    return {file: (from_.path(file), from_.read(file).decode("utf-8", "replace")) for file in files}
 
 
-def _finding(problem: Problem) -> Finding:
-    return Finding(code=problem.code, message=problem.message, hint=problem.hint, severity=problem.severity,
-                   path=problem.path, line=problem.line)  # fmt: skip
+def _finding(problem: Problem, from_: content.Content) -> Finding:
+    """A fault in a file that isn't the repository's is told where the manifest names its source, with the file in words."""
+    if not (from_.version and problem.path):
+        return Finding(code=problem.code, message=problem.message, hint=problem.hint, severity=problem.severity,
+                       path=problem.path, line=problem.line)  # fmt: skip
+    where = f"{problem.path}:{problem.line}" if problem.line else problem.path
+    message = f"{where} of {checks.shown(from_.version)}: {problem.message}"
+    return Finding(code=problem.code, message=message, hint=problem.hint, severity=problem.severity, field=("from",))
 
 
 def _contents(files: Mapping[str, str]) -> dict[str, bool]:

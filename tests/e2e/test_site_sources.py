@@ -1,0 +1,157 @@
+"""Sites whose content isn't in the fleet's repository: another repository, an archive and a bucket, served, followed, and kept
+on the air when their source is gone."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from lab import Fleet, LabHost
+from tests.gits import Git
+
+from .test_site import asked
+
+SITE = """\
+kind: Site
+metadata: {{name: {name}}}
+spec:
+  hosts: all
+  domains: [{name}.example.com]
+  from: {told}
+"""
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A bucket named `sites`; its server and login are in the environment, as AWS's own tools have it."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    for name, value in {
+        "ENDPOINT_URL": "http://{}:{}".format(*server.get_host_and_port()), "ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s",
+        "DEFAULT_REGION": "us-east-1", "EC2_METADATA_DISABLED": "true",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(f"AWS_{name}", value)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="sites")
+    yield client
+    server.stop()
+
+
+def archive(place: Path, page: str) -> str:
+    """A tar.gz with one page in `dist/`; its sha256."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        member = tarfile.TarInfo("dist/index.html")
+        member.size = len(page)
+        tar.addfile(member, io.BytesIO(page.encode()))
+    place.write_bytes(out.getvalue())
+    return hashlib.sha256(out.getvalue()).hexdigest()
+
+
+def page(host: LabHost, site: str, path: str = "/") -> str:
+    return asked(host, path, domain=f"{site}.example.com").partition("\n")[2]
+
+
+def until(condition: Callable[[], bool], what: Callable[[], str]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, what()
+        time.sleep(0.1)
+
+
+def test_sites_from_elsewhere(make_fleet: Callable[..., Fleet], tmp_path: Path, bucket: Any) -> None:
+    docs = Git(tmp_path / "docs")
+    docs.folder.mkdir()
+    docs("init", "-q", "-b", "main")
+    docs("config", "user.name", "Ada")
+    docs("config", "user.email", "ada@example.com")
+    first = docs.commit("one", public__index_dot_html="one", public___redirects="/old / 301\n")
+    packed = tmp_path / "app.tgz"
+    sha256 = archive(packed, "app one")
+    bucket.put_object(Bucket="sites", Key="shop/index.html", Body=b"shop one")
+    bucket.put_object(Bucket="sites", Key="shop/big.html", Body=b"x" * 100_000)
+
+    fleet = make_fleet(1, content_from=f"{tmp_path} s3://sites", content_every="1")
+    [host] = fleet.hosts
+
+    def site(name: str, told: str) -> None:
+        fleet.write(f"{name}.yaml", SITE.format(name=name, told=told))
+
+    def status() -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(fleet.trueup("status", "--format", "json", expect=None).stdout)
+        return answer
+
+    def log() -> str:
+        return fleet.log.read_text()
+
+    site("docs", f"{{git: {docs.folder}, folder: public}}")
+    site("app", f"{{archive: {packed}, sha256: {sha256}, folder: dist}}")
+    site("shop", "{bucket: s3://sites/shop}")
+    with fleet.serve(observe_every="3600"):
+        fleet.land("Sites", "-o", "wait")
+        assert [page(host, name) for name in ("docs", "app", "shop")] == ["one", "app one", "shop one"]
+        assert asked(host, "/old", domain="docs.example.com").startswith("301")
+        assert len(page(host, "shop", "/big")) == 100_000
+
+        # What changes there is served without a push, and the plan names the version.
+        docs.commit("two", public__index_dot_html="two")
+        until(lambda: page(host, "docs") == "two", log)
+        bucket.put_object(Bucket="sites", Key="shop/index.html", Body=b"shop two")
+        bucket.delete_object(Bucket="sites", Key="shop/big.html")
+        until(lambda: page(host, "shop") == "shop two", log)
+        assert asked(host, "/big", domain="shop.example.com").startswith("404")
+
+        # What can't be had refuses the push, at its line; an archive is the one that somebody reviewed.
+        site("app", f"{{archive: {packed}, sha256: {'f' * 64}, folder: dist}}")
+        site("docs", f"{{git: {docs.folder}, ref: nowhere, folder: public}}")
+        fleet.commit("Two that can't be had")
+        refused = fleet.push(check=False)
+        assert refused.returncode == 1
+        said = " ".join(refused.stderr.replace("remote:", "").split())
+        for words in (
+            "app.yaml:7:9 ",
+            f"its sha256 is {sha256}",
+            "docs.yaml:7:9 ",
+            "'nowhere' is no branch, tag or commit",
+        ):
+            assert words in said, said
+        fleet.git("reset", "-q", "--hard", "origin/main")
+
+        # A source that is gone keeps what it was, and everybody is told since when.
+        docs.folder.rename(tmp_path / "away")
+        until(lambda: bool(status()["content"]), log)
+        [trouble] = status()["content"]
+        assert trouble["severity"] == "warning" and trouble["code"] == "repo-missing"
+        assert "(since 2" in trouble["message"] and "holds)" in trouble["message"]
+        assert "! Content from outside: " in fleet.trueup("status", expect=None).stdout
+        host.run("echo hacked > /srv/trueup/sites/docs/current/files/index.html")
+        fleet.trueup("sync", "--wait", expect=None)
+        until(lambda: page(host, "docs") == "two", log)
+        site("docs", f"{{git: {docs.folder}, folder: public}}\n  noindex: true")
+        fleet.land("Not for search engines", "-o", "wait")
+        assert "noindex" in asked(host, "/", "-D -", domain="docs.example.com")
+        (tmp_path / "away").rename(docs.folder)
+        until(lambda: not status()["content"], log)
+
+    # Without a daemon nobody asks: a plan is of what is known, and a commit's id says which version is meant.
+    docs.commit("three", public__index_dot_html="three")
+    assert fleet.trueup("plan").stdout.startswith("Nothing to do")
+    site("docs", f"{{git: {docs.folder}, ref: {first}, folder: public}}")
+    fleet.land("Back to the first")
+    told = fleet.trueup("plan", expect=2).stdout
+    assert f"content git:{docs('rev-parse', 'main~1')[:7]} → git:{first[:7]}" in told, told
+    assert "changed: /" in told
+    fleet.apply()
+    assert page(host, "docs") == "one"
