@@ -19,6 +19,7 @@ ELSEWHERE = {
     "same-claim": "tests/manifests/test_reading.py",
     "secret-unreadable": "tests/secrets/test_sources.py",
     "plain-secret": "tests/manifests/test_plain_secrets.py",
+    "no-outside": "tests/manifests/test_outside.py",
 }
 """Codes that no file of a repository provokes, and where they are tried."""
 
