@@ -6,6 +6,9 @@ the world looks like comes in as data. The smallest whole kind overrides `look`,
 
 A spec's *managed fields* are those that schema.yaml doesn't mark `x-state: false`; they are compared with the state's
 fields of the same name. The others (validate, parents, onRemove …) steer what is done.
+
+A field of the state that differs at each look though nothing was changed (`x-moment: true` in schema.yaml's `state`: a
+count of requests) is *of the moment*: it is kept as it was read last, beside the state, and is no part of it.
 """
 
 from __future__ import annotations
@@ -154,6 +157,8 @@ class Kind:
     """The fields that hold secrets (`x-secret: true`), from schema.yaml; set when the kind is loaded."""
     lines: tuple[str, ...] = ()
     """The fields whose secrets have to stand in one line of a host's file (`x-takes-secret: line`); set likewise."""
+    moments: tuple[str, ...] = ()
+    """The fields of the state that are of the moment (`x-moment: true`); set likewise. None of them is managed."""
 
     # ---- meaning
 

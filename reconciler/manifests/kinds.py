@@ -31,6 +31,7 @@ def load_kinds() -> Kinds:
         kind.fields = tuple(name for name, said in properties.items() if said.get("x-state", True))
         kind.sealed = tuple(name for name, said in properties.items() if said.get("x-secret"))
         kind.lines = tuple(name for name, said in properties.items() if taking.in_one_line(said))
+        kind.moments = _moments(schema, kind)
         kinds[kind.name] = kind
         schemas[kind.name] = {**schema, "state": _state_schema(schema, kind)}
         probe = folder / "probe.py"
@@ -79,6 +80,17 @@ def _state_schema(schema: Mapping[str, Json], kind: Kind) -> dict[str, Json]:
         fields[name] = sealed or taking.sealed_within(spec[name], _SEALED)
     fields.update(extra.get("properties", {}))
     return {**extra, "type": "object", "properties": fields, "additionalProperties": False}
+
+
+def _moments(schema: Mapping[str, Json], kind: Kind) -> tuple[str, ...]:
+    """The fields of the state that are of the moment. Raises Refused for one that is compared: it would be so at each look."""
+    extra: Mapping[str, Json] = (schema.get("state") or {}).get("properties", {})
+    found = tuple(name for name, said in extra.items() if said.get("x-moment"))
+    for name in found:
+        if name in kind.fields:
+            message = f"{kind.name}.{name} is compared with what Git says, so it can't be of the moment (x-moment)"
+            raise Refused(Problem(code="kind-failed", message=message, path="schema.yaml"))
+    return found
 
 
 def _order(path: Path, kinds: Mapping[str, Kind]) -> tuple[tuple[str, str], ...]:

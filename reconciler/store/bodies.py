@@ -54,17 +54,17 @@ class Eyes:
     """Sees states as manifests mean them; remembers, since most hosts are alike."""
 
     def __init__(self, kinds: Kinds) -> None:
-        self._kinds = kinds
+        self.kinds = kinds
         self._known: dict[tuple[str, str, tuple[str, ...], int], int] = {}
 
     def seen_as(self, kind: str, want: Meaning, state: int, body: Any) -> int:
         """`aim(want)` when nothing differs, else the digest of the state's view; 0 where presence itself is wrong."""
-        if kind not in self._kinds or self._kinds[kind].wants_absence(want.spec):
+        if kind not in self.kinds or self.kinds[kind].wants_absence(want.spec):
             return 0
         key = (kind, want.digest, want.ignore, state)
         known = self._known.get(key)
         if known is None:
-            view = digest(diff.view(self._kinds[kind], want, body))
+            view = digest(diff.view(self.kinds[kind], want, body))
             known = aim(want) if view == want.digest else number(view)
             if len(self._known) > 200_000:
                 self._known.clear()
@@ -72,7 +72,7 @@ class Eyes:
         return known
 
     def absence_is_right(self, kind: str, want: Meaning) -> bool:
-        return kind in self._kinds and self._kinds[kind].wants_absence(want.spec)
+        return kind in self.kinds and self.kinds[kind].wants_absence(want.spec)
 
 
 def read(db: Db, digests: Iterable[int]) -> dict[int, Json]:

@@ -287,7 +287,7 @@ class DuckStore:
                 "WHERE host_id = ? AND seen_at IS NOT NULL",
                 [host_id],
             )
-            for table in ("observed", "owned", "let_go", "backoff"):
+            for table in ("observed", "moment", "owned", "let_go", "backoff"):
                 con.execute(f"DELETE FROM {table} WHERE host_id = ?", [host_id])
             con.execute(
                 "UPDATE host SET seen_at = NULL, tried_at = NULL, watched_from = NULL, trouble = '', trouble_code = '', "
@@ -341,6 +341,9 @@ class DuckStore:
                         "why = ? FROM resource r "
                         f"WHERE r.res_id = observed.res_id AND r.kind = ? AND status = {PRESENT}",
                         [OLDER_PROBE.why, kind],
+                    )
+                    con.execute(
+                        "DELETE FROM moment USING resource r WHERE r.res_id = moment.res_id AND r.kind = ?", [kind]
                     )
 
 

@@ -16,6 +16,7 @@ from ..core.model import Absent, Desired, Key, Present, Reading, Ref, Unknown, c
 from .arrays import numpy
 from .bodies import Bodies, Eyes, aim
 from .db import moments, words
+from .momentary import Momentary, of, split
 from .names import Names
 from .outcomes import write_outcomes
 from .owning import hosts_say
@@ -41,6 +42,7 @@ def take(
     bodies = Bodies()
     readings = _readings(names, eyes, taken, bodies)
     _write_readings(con, readings, bodies)
+    readings.momentary.write(con)
     _write_hosts(con, names, taken, readings, counted)
     hosts_say(con, names, taken, bodies)
     write_outcomes(con, names, taken)
@@ -69,6 +71,7 @@ class _Readings:
     right: list[int] = field(default_factory=list)
     why: list[str] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
+    momentary: Momentary = field(default_factory=Momentary)
     declared: dict[str, int] = field(default_factory=dict)
     """Host → how many of its readings are of declared resources."""
     wrong: dict[str, int] = field(default_factory=dict)
@@ -90,9 +93,10 @@ def _readings(names: Names, eyes: Eyes, taken: Sequence[Taken], bodies: Bodies) 
 def _add(made: _Readings, names: Names, eyes: Eyes, item: Taken, key: Key, reading: Reading, bodies: Bodies) -> None:
     resource = item.desired.get(key)
     want = resource.meaning if resource else None
-    status, state, seen_as, why, right = UNKNOWN, 0, 0, "", -1
+    status, state, seen_as, why, right, passing = UNKNOWN, 0, 0, "", -1, ""
     match reading.seen:
         case Present(body):
+            body, passing = split(eyes.kinds, key.kind, body)
             status = PRESENT
             state = bodies.put(dict(body))
             if want is not None:
@@ -103,6 +107,8 @@ def _add(made: _Readings, names: Names, eyes: Eyes, item: Taken, key: Key, readi
                 seen_as = aim(want)
         case Unknown(said):
             why = said[:SAID] or "the probe gave no reason"
+    if status != UNKNOWN and of(eyes.kinds, key.kind):  # nobody knows: what was read last goes on being that
+        made.momentary.add(names.hosts[key.host], names.refs[key.ref], _at(item, reading.at), passing)
     if want is not None and status != UNKNOWN:
         right = int(seen_as == aim(want))
     made.host_id.append(names.hosts[key.host])

@@ -12,7 +12,7 @@ from ..clock import moment
 
 _BODIES = (
     "SELECT state FROM observed UNION SELECT state FROM observed_past UNION SELECT spec FROM owned "
-    "UNION SELECT fields FROM change"
+    "UNION SELECT fields FROM change UNION SELECT notes FROM change WHERE notes IS NOT NULL"
 )
 
 _HOLDING = (
@@ -24,6 +24,8 @@ _ROUNDS = f"(SELECT round_id FROM round WHERE closed_at < $before AND round_id N
 OLD = {
     "observed_past": "valid_to < $before",
     "watched": "valid_to < $before",
+    # Nobody has looked since: it tells of no moment that anybody asks about.
+    "moment": "read_at < $before",
     "trouble": "valid_to < $before",
     "outcome": f"(round_id = 0 AND ended_at < $before) OR round_id IN {_ROUNDS}",
     "change": f"round_id IN {_ROUNDS}",

@@ -79,10 +79,26 @@ def _write_changes(
         "line": numpy.array([change.source.line for change in changes], dtype="int32"),
         "commit_id": words([change.source.commit for change in changes]),
     }
+    notes = _notes(kinds, changes, fresh["fields"].tolist(), bodies)
+    fresh["notes"] = numpy.ma.masked_equal(numpy.array(notes, dtype="uint64"), 0)
     con.register("fresh_changes", fresh)
     con.execute("INSERT INTO change SELECT * FROM fresh_changes")
     con.unregister("fresh_changes")
     bodies.write(con)
+
+
+def _notes(kinds: Kinds, changes: Sequence[Change], fields: Sequence[int], bodies: Bodies) -> list[int]:
+    """What their kinds say of the changes, 0 where that is nothing; asked once for those that are alike."""
+    known: dict[tuple[str, str, int, str, str], int] = {}
+    made = []
+    for change, differs in zip(changes, fields, strict=True):
+        want, owned = change.want.digest if change.want else "", change.owned.digest if change.owned else ""
+        alike = (change.key.kind, change.key.name, differs, want, owned)
+        if alike not in known:
+            said = kinds[change.key.kind].notes(change) if change.key.kind in kinds else ()
+            known[alike] = bodies.put(list(said)) if said else 0
+        made.append(known[alike])
+    return made
 
 
 def close_round(db: Db, round_id: int, outcome: str, now: float) -> None:

@@ -89,6 +89,15 @@ CREATE TABLE observed_past (
     valid_to TIMESTAMP NOT NULL         -- first reading that found it otherwise
 );
 
+-- What was read of a resource and is of the moment (`x-moment` in a kind's schema.yaml): it differs at each look, so there
+-- is no history of it. One row a key that has any, gone when the resource is.
+CREATE TABLE moment (
+    host_id INTEGER NOT NULL,           -- host
+    res_id INTEGER NOT NULL,            -- resource
+    read_at TIMESTAMP NOT NULL,         -- when
+    body VARCHAR NOT NULL               -- JSON: the fields by name
+);
+
 -- What trueup keeps on hosts: the memory that makes a deletion possible and safe.
 CREATE TABLE owned (
     host_id INTEGER NOT NULL,           -- host
@@ -153,7 +162,8 @@ CREATE TABLE change (
     on_remove VARCHAR NOT NULL,         -- for a delete: what becomes of it
     path VARCHAR NOT NULL,              -- the manifest's file
     line INTEGER NOT NULL,              -- and line
-    commit_id VARCHAR NOT NULL          -- the commit that the source was read at
+    commit_id VARCHAR NOT NULL,         -- the commit that the source was read at
+    notes UBIGINT                       -- body: a list of what the kind said of it, for people; NULL: nothing
 );
 
 -- What became of changes on their hosts.

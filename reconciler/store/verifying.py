@@ -36,6 +36,7 @@ KEYS = {
     "host": ("host_id", "name"),
     "resource": ("res_id", "kind || '/' || name"),
     "observed": ("host_id || ' ' || res_id",),
+    "moment": ("host_id || ' ' || res_id",),
     "owned": ("host_id || ' ' || res_id",),
     "let_go": ("host_id || ' ' || res_id",),
     "backoff": ("host_id || ' ' || res_id",),
@@ -50,17 +51,23 @@ KEYS = {
 
 REFERENCES = (
     *((table, "host_id", "host") for table in ("observed", "observed_past", "owned", "change", "outcome", "backoff")),
-    *((table, "host_id", "host") for table in ("watched", "trouble")),
+    *((table, "host_id", "host") for table in ("watched", "trouble", "moment")),
     *(
         (table, "res_id", "resource")
-        for table in ("observed", "observed_past", "owned", "change", "outcome", "backoff")
+        for table in ("observed", "observed_past", "owned", "change", "outcome", "backoff", "moment")
     ),
     ("change", "round_id", "round"),
     ("outcome", "round_id", "round"),
 )
 """Table, column, and the table that must have a row of it (0 in a round: none was open)."""
 
-BODIES = (("observed", "state"), ("observed_past", "state"), ("owned", "spec"), ("change", "fields"))
+BODIES = (
+    ("observed", "state"),
+    ("observed_past", "state"),
+    ("owned", "spec"),
+    ("change", "fields"),
+    ("change", "notes"),
+)
 """Table and the column whose body must be there (0: none)."""
 
 SPANS = (("observed_past", "host_id, res_id"), ("watched", "host_id"), ("trouble", "host_id"))

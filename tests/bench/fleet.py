@@ -281,7 +281,7 @@ _HISTORY = """
     INSERT INTO round SELECT day, printf('%016x', hash(day)), $commit, $now - to_days(91 - day),
         $now - to_days(91 - day) + to_minutes(5), 'done', 3, '{"update":5000}', '[]'
         FROM (SELECT DISTINCT day FROM changed);
-    INSERT INTO change SELECT 91 - day, host_id, res_id, 'update', 'Drifted', true, 3, digest, hash(body, 1), '', path, line, $commit
+    INSERT INTO change SELECT 91 - day, host_id, res_id, 'update', 'Drifted', true, 3, digest, hash(body, 1), '', path, line, $commit, NULL
         FROM changed;
     INSERT INTO outcome SELECT 91 - day, host_id, res_id, 'changed', '', 'File content', true, 0.02, since + to_minutes(10) FROM changed;
     DROP TABLE changed;

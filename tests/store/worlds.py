@@ -34,6 +34,7 @@ class Lamp(Kind):
     name = "Lamp"
     fields = ("colour", "watts", "code")
     sealed = ("code",)
+    moments = ("flicker",)
 
     def same(self, field: str, want: object, have: object) -> bool:
         if field == "colour":
