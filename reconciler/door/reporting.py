@@ -42,6 +42,7 @@ def report(world: World, args: Args) -> dict[str, Json]:
             Problem(code="unknown-report", message=f"there is no report {name[:100]}", hint=f"the reports are {known}")
         )
     desired = in_force(world) or Desired()
+    problems = world.read(desired.commit.id)[1].problems if desired.commit.id else ()
     view, stood = stand(world, desired)
     oldest, _, never = stood.all.seen
     return {
@@ -53,5 +54,5 @@ def report(world: World, args: Args) -> dict[str, Json]:
         "hosts": len(desired.hosts),
         "neverSeen": never,
         "oldestLook": rfc3339(oldest),
-        **answer(view, read(name)),
+        **answer(view, read(name), problems),
     }

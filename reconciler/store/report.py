@@ -1,9 +1,10 @@
-"""The reports' questions: one SELECT each over `now` and `host`, run on nothing that can be written."""
+"""The reports' questions: one SELECT each over `now`, `host` and `problem`, run on nothing that can be written."""
 
 from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +44,8 @@ def read(name: str) -> Report:
     )
 
 
-def answer(view: View, report: Report) -> dict[str, Json]:
-    """Columns and rows, of JSON types. Raises Refused when its question is wrong."""
+def answer(view: View, report: Report, problems: Sequence[Problem]) -> dict[str, Json]:
+    """Columns and rows, of JSON types. `problems`: those of the commit that the view is of. Raises Refused when its question is wrong."""
     sheet = view.sheet
     inventory = {
         "host_id": numpy.fromiter(sheet.hosts.values(), dtype="int32", count=len(sheet.hosts)),
@@ -61,11 +62,20 @@ def answer(view: View, report: Report) -> dict[str, Json]:
         "kind": words([ref.kind for ref in sheet.refs]),
         "name": words([ref.name for ref in sheet.refs]),
     }
+    found_wrong = {
+        "code": words([one.code for one in problems]),
+        "severity": words([one.severity for one in problems]),
+        "path": words([one.path for one in problems]),
+        "line": numpy.array([one.line for one in problems], dtype="int32"),
+        "message": words([one.message for one in problems]),
+        "hint": words([one.hint for one in problems]),
+    }
     word = " ".join(f"WHEN {number} THEN '{verdict.value}'" for number, verdict in VERDICTS.items())
     with troubles.told(view.db.path), view.db.cursor() as cursor:
         cursor.register("report_inventory", inventory)
         cursor.register("report_places", places)
         cursor.register("report_names", names_)
+        cursor.register("report_problems", found_wrong)
         cursor.execute("BEGIN")
         try:
             found = cursor.execute(_asked(view, report.question, word), {**view.values, "most": MOST + 1})
@@ -87,14 +97,14 @@ def answer(view: View, report: Report) -> dict[str, Json]:
 
 
 def _asked(view: View, question: str, word: str) -> str:
-    """The question over its two tables, which stand before it as WITH."""
+    """The question over its tables, which stand before it as WITH."""
     sheet = view.sheet
     return f"""
         WITH now AS (
             SELECT p.name AS host, coalesce(n.kind, r.kind) AS kind, coalesce(n.name, r.name) AS name,
                 CASE one.what {word} END AS verdict,
                 CASE one.status WHEN 1 THEN 'present' WHEN 2 THEN 'absent' ELSE 'unknown' END AS seen,
-                b.text::JSON AS state, coalesce(nullif(one.failed_why, ''), one.why, '') AS why,
+                b.text::JSON AS state, m.body::JSON AS moment, m.read_at AS moment_at, coalesce(nullif(one.failed_why, ''), one.why, '') AS why,
                 i.labels::JSON AS labels, l.path, l.line, one.valid_from AS since, h.seen_at
             FROM ({view.resources()}) one
             JOIN {sheet.place} p ON p.host_id = one.host_id
@@ -104,10 +114,11 @@ def _asked(view: View, question: str, word: str) -> str:
             LEFT JOIN resource r ON r.res_id = one.res_id
             LEFT JOIN report_places l ON l.spread = one.spread
             LEFT JOIN body b ON b.digest = one.state AND one.state <> 0
+            LEFT JOIN moment m ON m.host_id = one.host_id AND m.res_id = one.res_id
         ), host AS (
             SELECT p.name AS host, i.labels::JSON AS labels, h.seen_at, coalesce(h.trouble, '') AS trouble
             FROM {sheet.place} p JOIN report_inventory i USING (host_id) LEFT JOIN main.host h USING (host_id)
-        )
+        ), problem AS (FROM report_problems)
         SELECT * FROM (\n{question.strip().rstrip(";")}\n) LIMIT $most
     """
 
