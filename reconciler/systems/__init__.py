@@ -5,6 +5,7 @@
     door/      looks.py: LOOKS, questions by name, found by reconciler/door/asks.py
     web/       pages.py: PAGES and ANSWERS, with templates/, found by reconciler/web/page
     reports/   reports, a folder each, found by reports/
+    store/     queries over the state file, for the rooms above
 
 Each may use the room that it is named after; whatever else is in the folder is the system's own (docs/decisions/0019).
 """

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import reports
 from reconciler import line
 from reconciler.core import predict
 from reconciler.core.model import (
@@ -228,6 +229,43 @@ PASSWORD = "$y$j9T$marked.secret.1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7"
 """A secret of a manifest: it must come out nowhere."""
 
 
+def page(title: str, *links: str) -> str:
+    anchors = "".join(f'<a href="{link}">{link}</a>' for link in links)
+    return f"<!doctype html><html lang=en><title>{title}</title><h1>{title}</h1>{anchors}</html>"
+
+
+SITE = """\
+hosts: role=web
+domains: [docs.example.org, www.docs.example.org, "*.docs.example.org"]
+tls: {certificate: /etc/ssl/docs.pem, key: /etc/ssl/private/docs.key}
+from: {folder: public}
+"""
+
+
+def asked(fleet: Fleet, host: str, requests: int, ends: str, whole: bool = True) -> None:
+    """What a host's probe says of the site `docs` beyond what was applied: its certificate and its traffic."""
+    fleet.drift(
+        host,
+        "Site",
+        "docs",
+        files=4,
+        bytes=123_456,
+        kept=["0123456789abcdef"],
+        certificates=[
+            {"path": "/etc/ssl/docs.pem", "notAfter": ends, "names": ["docs.example.org"], "issuer": f"Test CA {EVIL}"}
+        ],
+        traffic={
+            "from": int(fleet.now) - (86_000 if whole else 1800),
+            "whole": whole,
+            "requests": requests,
+            "bytes": requests * 4321,
+            "status": {"2xx": requests - 60, "3xx": 40, "4xx": 17, "5xx": 3},
+            "hours": [requests // 48 * (1 + hour % 3) if hour != 7 else 0 for hour in range(24)],
+            "missing": [{"path": "/favicon.ico", "count": 12}, {"path": f"/{EVIL}", "count": 5}],
+        },
+    )
+
+
 def full(folder: Path) -> Fleet:
     """Eight hosts and a past: commits that landed, one that is refused, drift, one host failing, one silent, one paused."""
     fleet = Fleet(folder)
@@ -254,6 +292,11 @@ def full(folder: Path) -> Fleet:
                 "backup",
                 "hosts: role=db\nschedule: 30 3 * * mon-fri\nuser: backup-bot\ncommand: /usr/local/bin/backup",
             ),
+            "site.yaml": document("Site", "docs", SITE),
+            "public/index.html": page("Start", "/about", "/team"),
+            "public/about.html": page("About", "/"),
+            "public/team.html": page("Team", "/"),
+            "public/app.3f2a9c01.css": "body { margin: 0 }",
             "cron/evil.yaml": document(
                 "CronJob",
                 "evil",
@@ -274,7 +317,12 @@ def full(folder: Path) -> Fleet:
     fleet.trip.failing["web-2", "File", "/etc/motd"] = f"no space left on device: /etc/motd {EVIL}"
     fleet.commit(
         "motd for the move <script>alert(1)</script>",
-        {"motd.yaml": document("File", "/etc/motd", MOTD.format("Sat 28 Nov 22:00, rack 4 moves"))},
+        {
+            "motd.yaml": document("File", "/etc/motd", MOTD.format("Sat 28 Nov 22:00, rack 4 moves")),
+            "public/about.html": page("About us", "/", "/gone"),
+            "public/news.html": page("News", "/"),
+            "public/team.html": None,
+        },
         author='Bo &amp; "Sons"',
     )
     fleet.rounds(2)
@@ -290,7 +338,11 @@ def full(folder: Path) -> Fleet:
     fleet.rounds(1)
     fleet.later(20)
     fleet.drift("web-4", "User", "ada", shell="/bin/zsh", comment=EVIL)
-    fleet.look_at("web-4")
+    asked(fleet, "web-1", 51_234, "2027-03-01T12:00:00Z")
+    asked(fleet, "web-3", 48_000, "2026-12-03T12:00:00Z", whole=False)
+    asked(fleet, "web-4", 960, "2026-11-20T12:00:00Z")
+    fleet.drift("web-4", "Site", "docs", altered=["about.html", EVIL])
+    fleet.look_at("web-1", "web-3", "web-4")
     fleet.later(42)
     fleet.pages = (
         "/",
@@ -314,6 +366,10 @@ def full(folder: Path) -> Fleet:
         "/kinds/User?find=ada",
         "/kinds/File/%2Fetc%2Fmotd",
         "/kinds/CronJob/evil",
+        "/hosts/web-4/Site/docs",
+        "/sites",
+        "/sites?find=nobody-has-this",
+        "/sites/docs",
         "/reports",
         *(f"/reports/{name}" for name in REPORTS),
         "/problems",
@@ -331,6 +387,7 @@ def empty(folder: Path) -> Fleet:
         "/commits",
         "/kinds",
         "/kinds/File",
+        "/sites",
         "/reports",
         *(f"/reports/{name}" for name in REPORTS),
         "/problems",
@@ -362,5 +419,5 @@ def stopped(folder: Path) -> Fleet:
     return fleet
 
 
-REPORTS = tuple(sorted(place.parent.name for place in (Path(__file__).parents[2] / "reports").glob("*/question.sql")))
+REPORTS = tuple(reports.folders())
 STORIES: Mapping[str, Callable[[Path], Fleet]] = {"full": full, "empty": empty, "stale": stale, "stopped": stopped}

@@ -306,6 +306,8 @@ ANSWERS: dict[str, Schema] = {
             )
         ),
         seenAt=moment(),
+        spec={**STATE, "description": "what its manifest says; secrets are masked"},
+        moment={**STATE, "description": "what was read and differs at each look; empty: nothing is"},
         events=list_of(ref("Event")),
         next=NEXT,
     ),

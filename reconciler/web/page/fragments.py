@@ -1,7 +1,7 @@
 """Kinds' own words for a state: each kind's page.html, rendered in a sandbox, with data only.
 
-A fragment gets `name`, `state` (what is on the host) and `spec` (what Git wants), both mappings, possibly empty. It
-can't reach the world, the request or another template; what it prints is escaped; a fragment that fails is left out.
+A fragment gets `name`, `state` (what is on the host), `spec` (what Git wants) and `moment` (what was read with the state
+and differs at each look), mappings, possibly empty. It can't reach the world, the request or another template; what it prints is escaped; a fragment that fails is left out.
 Its first `<p class="kind-summary">` (or `summary`) is the one line that lists show.
 """
 
@@ -34,21 +34,21 @@ class Fragments:
             if (folder / "page.html").exists():
                 self.templates[kind] = self.env.from_string((folder / "page.html").read_text(encoding="utf-8"))
 
-    def render(self, kind: str, name: str, state: Json, spec: Json = None) -> Markup:
+    def render(self, kind: str, name: str, state: Json, spec: Json = None, moment: Json = None) -> Markup:
         """The fragment of one resource; empty when the kind has none, or when it fails on this state."""
         template = self.templates.get(kind.lower())
         if template is None:
             return Markup("")
         try:
-            text = template.render(name=words.visible(name), state=shown(state), spec=shown(spec))
+            text = template.render(name=words.visible(name), state=shown(state), spec=shown(spec), moment=shown(moment))
         except (TemplateError, TypeError, ValueError, AttributeError, KeyError, IndexError, ArithmeticError):
             # States come from hosts: one that the fragment did not expect must not take the page with it.
             return Markup("")
         return Markup(text[:LIMIT] if len(text) <= LIMIT else "")  # noqa: S704 - autoescaped by the sandbox above
 
-    def summary(self, kind: str, name: str, state: Json, spec: Json = None) -> Markup:
+    def summary(self, kind: str, name: str, state: Json, spec: Json = None, moment: Json = None) -> Markup:
         """The one line of a resource for a list."""
-        found = SUMMARY.search(self.render(kind, name, state, spec))
+        found = SUMMARY.search(self.render(kind, name, state, spec, moment))
         return Markup(found[1].strip()) if found else Markup("")  # noqa: S704 - a part of the above
 
 

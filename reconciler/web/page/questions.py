@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...core.model import Json
-from ...core.plan import change_json, document
+from ...core.model import Json, Key
+from ...core.plan import change_json, document, masked
 from ...door import looking
 from ...door.asks import LOOKS
+from ...store import momentary
 from ...tell.plan_view import Group, groups
 from ...world import World
 from .live import Moment
@@ -34,9 +35,21 @@ def one(world: World, args: Mapping[str, Json]) -> Mapping[str, Json]:
         "resource": found["resources"][0],
         "seen": seen,
         "seenAt": there["seenAt"],
+        "spec": _spec(world, Key(str(args["host"]), str(args["kind"]), str(args["name"]))),
+        "moment": momentary.one(looking.store_of(world).db, str(args["host"]), str(args["kind"]), str(args["name"])),
         "events": past["events"],
         "next": past["next"],
     }
+
+
+def _spec(world: World, key: Key) -> dict[str, Json]:
+    """What the resource's manifest says, without what its kind brought in: that may be a whole site."""
+    desired = looking.in_force(world)
+    resource = desired.get(key) if desired is not None else None
+    if resource is None:
+        return {}
+    sealed, made = world.kinds[key.kind].sealed, world.kinds.schemas[key.kind].get("resolved", ())
+    return {name: masked(said, name in sealed) for name, said in resource.spec.items() if name not in made}
 
 
 def commit(world: World, args: Mapping[str, Json]) -> Mapping[str, Json]:

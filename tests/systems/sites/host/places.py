@@ -115,6 +115,11 @@ class Place:
         found: dict[str, Any] = answer
         return found
 
+    def served(self, **request: Any) -> dict[str, Any]:
+        """What is served, what of it is altered and which releases are kept, as the probe finds it."""
+        state = self.probe(**request)["state"]
+        return {name: state[name] for name in ("release", "altered", "kept")}
+
     # ---- what is there
 
     @property

@@ -75,7 +75,7 @@ def test_a_lacking_content_is_named_and_nothing_changes(place: Place) -> None:
     place.serve("r1", place.files(index_html="one"))
     done = place.stage("r2", {**place.files(index_html="one"), "new.html": BLOB, "other.html": BLOB})
     assert done["failed"] and "the content of new.html and 1 more is not here" in done["msg"]
-    assert place.probe()["state"] == {"release": "r1", "altered": [], "kept": ["r1"]} and place.left() == []
+    assert place.served() == {"release": "r1", "altered": [], "kept": ["r1"]} and place.left() == []
 
 
 def test_what_a_power_cut_left_of_an_upload_is_never_served(place: Place) -> None:
@@ -168,8 +168,8 @@ def test_what_is_altered_by_hand_is_found_and_healed(place: Place, how: str) -> 
     files = place.files(index_html="one", css__a_css="a{}")
     place.serve("r1", files)
     place.host.run(f"cd {place.at}/releases/r1; {command}")
-    seen = place.probe(files={"index.html": files["index.html"]})
-    assert seen == {"state": {"release": "r1", "altered": altered, "kept": ["r1"]}}
+    seen = place.served(files={"index.html": files["index.html"]})
+    assert seen == {"release": "r1", "altered": altered, "kept": ["r1"]}
     done = place.stage("r1", files)
     if done["failed"]:  # the store shares the file that was written into: the next visit's cargo brings it
         assert "not as it was sent: the next visit brings it" in done["msg"]
@@ -178,7 +178,7 @@ def test_what_is_altered_by_hand_is_found_and_healed(place: Place, how: str) -> 
     assert done["failed"] is False
     if how not in ("time", "mode", "owner"):
         assert done == {"changed": True, "failed": False, "msg": "release r1, damaged by hand, is made anew"}
-    assert place.probe(whole=True) == {"state": {"release": "r1", "altered": [], "kept": ["r1"]}}
+    assert place.served(whole=True) == {"release": "r1", "altered": [], "kept": ["r1"]}
     assert place.get() == "200 one" and place.get("/css/a.css") == "200 a{}" and place.left() == []
 
 
@@ -232,7 +232,7 @@ def test_a_disk_that_fills_while_a_release_is_made_leaves_nothing_of_it(place: P
         done = place.stage("r2", many)
         assert done["failed"] and f"no space left below {HOME}: what is served stays" in done["msg"]
         assert place.get() == "200 one" and place.left() == []
-        assert place.probe()["state"] == {"release": "r1", "altered": [], "kept": ["r1"]}
+        assert place.served() == {"release": "r1", "altered": [], "kept": ["r1"]}
         host.run(f"mount -o remount,nr_inodes=2000 {HOME}")
         place.serve("r2", many | place.files(index_html="two"))
         assert place.get() == "200 two"

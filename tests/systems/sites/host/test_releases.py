@@ -15,12 +15,12 @@ def test_a_site_is_served_and_read_back(place: Place) -> None:
     place.send(files)
     assert place.stage("r1", files) == {"changed": True, "failed": False, "msg": ""}
     assert place.stage("r1", files) == {"changed": False, "failed": False, "msg": ""}
-    assert place.probe() == {"state": {"release": "", "altered": [], "kept": ["r1"]}}
+    assert place.served() == {"release": "", "altered": [], "kept": ["r1"]}
     assert place.get().startswith("000"), "nothing is served before the switch"
     done = place.switch("r1", (place.expect("/css/site.css", body="a{}"),))
     assert done == {"changed": True, "failed": False, "msg": ""}
     assert place.get() == "200 <h1>one" and place.get("/nothing").startswith("404")
-    assert place.probe(whole=True) == {"state": {"release": "r1", "altered": [], "kept": ["r1"]}}
+    assert place.served(whole=True) == {"release": "r1", "altered": [], "kept": ["r1"]}
     assert place.switch("r1") == {"changed": False, "failed": False, "msg": ""}
     assert place.left() == []
 
@@ -29,7 +29,7 @@ def test_the_next_release_takes_its_place_and_the_one_before_stays(place: Place)
     for number in range(6):
         place.serve(f"r{number}", place.files(index_html=f"page {number}", same_txt="the same"))
     assert place.get() == "200 page 5"
-    assert place.probe()["state"] == {"release": "r5", "altered": [], "kept": ["r3", "r4", "r5"]}
+    assert place.served() == {"release": "r5", "altered": [], "kept": ["r3", "r4", "r5"]}
     place.switch("r3", keep=1)
     assert place.get() == "200 page 3", "going back needs nothing from elsewhere"
     assert place.probe()["state"]["kept"] == ["r3", "r5"], "what is served, and what was served before"
@@ -64,7 +64,7 @@ def test_a_broken_candidate_is_refused_with_nginxs_own_words(place: Place) -> No
     assert "refuses the configuration, so nothing was switched" in done["msg"], "found by a test, and not by a reload"
     assert 'unknown directive "gzip_statik" in /srv/trueup/sites/docs/current/site.conf:5' in done["msg"]
     assert place.get() == "200 one" and place.current() == "releases/r1" and place.left() == []
-    assert place.probe()["state"] == {"release": "r1", "altered": [], "kept": ["r1", "r2"]}
+    assert place.served() == {"release": "r1", "altered": [], "kept": ["r1", "r2"]}
 
 
 def test_what_is_broken_elsewhere_stops_the_switch_and_not_the_site(place: Place) -> None:

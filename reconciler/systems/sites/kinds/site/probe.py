@@ -1,10 +1,11 @@
-"""Reads what a host serves of a site, and whether its files still are what was sent. Writes nothing, follows no link
-but the three of trueup's own.
+"""Reads what a host serves of a site, whether its files still are what was sent, and what it was asked for lately. Writes
+nothing, follows no link but the three of trueup's own.
 
 Requests: {"name"}, and "files": {path: Git blob id} whose content is to be read, "whole": true for all of it.
 Answers: {"release": what is served, proved once; "" when nothing is, "altered": at most 20 paths of that release, sorted,
 whose type, size, time or content is not the release's, and such that don't belong to it ("../site.conf" is the
-configuration), "kept": the releases on disk, sorted}. Absent: there is no such folder.
+configuration), "kept": the releases on disk, sorted, "files" and "bytes": how much the release is, "traffic": what the
+access log says of the last day (see `traffic`)}. Absent: there is no such folder.
 
 What lies where: op_stage.py. All names are opened relative to their folder, so a link that is planted meanwhile leads
 nowhere.
@@ -18,11 +19,12 @@ import os
 import re
 import stat
 import sys
+import time
 import zlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # not imported on hosts: it would cost each of them milliseconds
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
 SITES = "/srv/trueup/sites"
@@ -34,6 +36,16 @@ LAST_SECOND = 0x7FFFFFFF
 RECORD = 256 << 20
 """Bytes of release.json that are read."""
 MOST = 20
+LOGS = "/var/log/nginx"
+TAIL = 4 << 20
+"""Bytes of access logs that are read, the newest."""
+LINE = 64 << 10
+"""Bytes of a line that is read; nginx writes shorter ones."""
+HOURS, HOUR = 24, 3600
+MISSING = 5
+"""Paths that were asked for most and are not there."""
+PATH = 200
+COUNTABLE = 1 << 53
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -109,8 +121,8 @@ def holds(at: int, name: str, blob: str, packed: bool) -> bool:
         os.close(fd)
 
 
-def altered(release: int, name: str, request: dict[str, Any]) -> list[str]:
-    """The paths that are not the release's."""
+def altered(release: int, name: str, request: dict[str, Any], size: dict[str, Any]) -> list[str]:
+    """The paths that are not the release's; how much the release is goes into `size`."""
     try:
         record = json.loads(content(release, "release.json", RECORD).decode("utf-8"))
         files, sizes = dict(record["files"]), dict(record["sizes"])
@@ -118,6 +130,7 @@ def altered(release: int, name: str, request: dict[str, Any]) -> list[str]:
         expected.update({path + ".gz": (files[path], True) for path in record["packed"]})
         if record["release"] != name:
             raise ValueError("of another release")
+        size.update(files=len(files), bytes=sum(sizes[path] for path in files))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ["../release.json"]
     found = set()
@@ -159,6 +172,101 @@ def altered(release: int, name: str, request: dict[str, Any]) -> list[str]:
     return sorted(found)
 
 
+def tail(folder: int, name: str, most: int) -> tuple[bytes, bool]:
+    """The last whole lines of a file, and whether they are all that it has."""
+    fd = os.open(name, READ, dir_fd=folder)
+    try:
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode):
+            return b"", True
+        start = max(0, info.st_size - most)
+        data = os.pread(fd, most, start)
+        return data.partition(b"\n")[2] if start else data, not start
+    finally:
+        os.close(fd)
+
+
+def asked(data: bytes) -> Iterator[tuple[str, str, int, int]]:
+    """(time, target, status, bytes) of each line that is one of nginx's, the newest first: anybody has a say in a log."""
+    for line in reversed(data.split(b"\n")):
+        if not line or len(line) > LINE:
+            continue
+        try:
+            said = json.loads(line.decode("utf-8", "replace"))
+            found = said["time"], said["target"], said["status"], said["bytes"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue
+        if [type(part) for part in found] == [str, str, int, int] and 0 <= found[3] < COUNTABLE:
+            yield found
+
+
+def counted(lines: Iterable[tuple[str, str, int, int]], now: float, into: dict[str, Any], lost: dict[str, int]) -> bool:
+    """Add up the lines of the last day; whether one is older, so that all of the day was seen."""
+    import datetime
+
+    last, at = "", 0.0
+    for when, target, status, size in lines:
+        if when != last:
+            try:
+                last, at = when, datetime.datetime.fromisoformat(when).timestamp()
+            except (ValueError, OverflowError, OSError):
+                last = ""
+                continue
+        ago = int((now - at) // HOUR)
+        if ago >= HOURS:
+            return True
+        into["from"] = min(into["from"], int(at))
+        into["requests"] += 1
+        into["bytes"] += size
+        into["hours"][HOURS - 1 - max(0, ago)] += 1
+        word = "%dxx" % (status // 100)
+        if word in into["status"]:
+            into["status"][word] += 1
+        if status == 404:
+            path = target.partition("?")[0][:PATH].encode("utf-8", "replace").decode("utf-8")
+            lost[path] = lost.get(path, 0) + 1
+    return False
+
+
+def traffic(name: str, now: float) -> dict[str, Any] | None:
+    """What was asked of the site in the last 24 hours, as far as the end of its logs says: "requests", "bytes", "status":
+    how many by class, "hours": how many in each, the oldest first, "missing": what was asked for most and answered with
+    404, without its query; "from": since when (seconds since 1970), "whole": whether nothing of the day is missing."""
+    log = "trueup-%s.access.log" % name
+    try:
+        folder = os.open(LOGS, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    found: dict[str, Any] = {"from": int(now), "whole": False, "requests": 0, "bytes": 0, "hours": [0] * HOURS}
+    found["status"] = dict.fromkeys(("2xx", "3xx", "4xx", "5xx"), 0)
+    lost: dict[str, int] = {}
+    try:
+        left = TAIL
+        for file in (log, log + ".1"):
+            try:
+                data, all_of_it = tail(folder, file, left)
+            except FileNotFoundError:
+                if file == log:
+                    return None
+                found["whole"] = True
+                break
+            left -= len(data)
+            if counted(asked(data), now, found, lost):
+                found["whole"] = True
+                break
+            if not all_of_it or left <= 0:
+                break
+        else:  # what was rotated earlier is packed
+            found["whole"] = not any(os.path.exists("%s/%s.2%s" % (LOGS, log, ending)) for ending in ("", ".gz"))
+    except OSError:
+        return None
+    finally:
+        os.close(folder)
+    most = sorted(lost.items(), key=lambda item: (-item[1], item[0]))[:MISSING]
+    found["missing"] = [{"path": path, "count": count} for path, count in most]
+    return found
+
+
 def one(request: dict[str, Any]) -> dict[str, Any]:
     name = request["name"]
     if not isinstance(name, str) or not WORD.fullmatch(name):
@@ -178,6 +286,9 @@ def one(request: dict[str, Any]) -> dict[str, Any]:
     try:
         release = served(site)
         state: dict[str, Any] = {"release": release, "altered": [], "kept": []}
+        seen = traffic(name, time.time())
+        if seen is not None:
+            state["traffic"] = seen
         try:
             releases = os.open("releases", FOLDER, dir_fd=site)
         except FileNotFoundError:
@@ -191,7 +302,7 @@ def one(request: dict[str, Any]) -> dict[str, Any]:
                     state["altered"] = ["../release.json"]
                     return {"state": state}
                 try:
-                    state["altered"] = altered(inner, release, request)[:MOST]
+                    state["altered"] = altered(inner, release, request, state)[:MOST]
                 finally:
                     os.close(inner)
         finally:

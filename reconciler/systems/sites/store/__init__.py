@@ -1,0 +1,1 @@
+"""Queries over the state file that are about sites."""
