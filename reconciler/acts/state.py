@@ -1,7 +1,7 @@
 """`trueup state`: the state file saved, given back, looked through and made small.
 
 save, compact   through a copy that is whole before it has its name       restore   beside the old one, which is kept
-What a running daemon may be asked (ASKS) goes through its door, so that a copy is of one moment while it works; what
+What a running daemon may be asked (copies.py) goes through its door, so that a copy is of one moment while it works; what
 puts another file in place of the state's needs the daemon gone.
 """
 
@@ -9,123 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from ..clock import rfc3339
-from ..core.kind import Code
 from ..core.model import Json
-from ..core.problem import Problem, Refused
 from ..settings import Settings
+from .copies import refused, verified
 
 if TYPE_CHECKING:
     from ..ports import Tell
-    from ..store import DuckStore
-    from ..world import World
 
 DAY = 86_400.0
-LEFT_OVER = 3600.0
-"""Seconds after which a copy that nobody fetched is taken away."""
-
-CODES: Mapping[str, Code] = {
-    "backup-exists": Code(
-        severity="error",
-        meaning="A file of that name is there already.",
-        cure="Give another name, or --replace.",
-    ),
-    "backup-missing": Code(
-        severity="error", meaning="There is no such file.", cure="Look at its name: ls -l of its folder."
-    ),
-    "backup-unreadable": Code(
-        severity="error",
-        meaning="A file of the backup can't be read or written.",
-        cure="Run it as the user that owns stateDir, or with sudo; look at the folder's room and permissions.",
-    ),
-    "backup-damaged": Code(
-        severity="error",
-        meaning="The backup is not what was written: its checksum or its contents don't hold together.",
-        cure="Take another backup; `trueup state verify FILE` says what is wrong with this one.",
-    ),
-    "backup-of-another-fleet": Code(
-        severity="error",
-        meaning="The backup was made beside another fleet's key.",
-        cure="Give back that fleet.key first; or --other-fleet: then every secret looks changed once.",
-    ),
-    "state-missing": Code(
-        severity="error",
-        meaning="There is no state here yet.",
-        cure="trueup serve or apply makes it; look at TRUEUP_STATE_DIR if there should be one.",
-    ),
-    "state-in-use": Code(
-        severity="error",
-        meaning="A daemon works with this state.",
-        cure="systemctl stop trueup (or end the daemon), do it, and start the daemon again.",
-    ),
-}
-
-
-def refused(code: str, message: str = "", path: Path | str = "", hint: str = "") -> Refused:
-    """A Refused with one problem of CODES."""
-    return Refused(
-        Problem(code=code, message=message or CODES[code].meaning, path=str(path), hint=hint or CODES[code].cure)
-    )
-
-
-# ---------------------------------------------------------------- asked of whoever has the state open
-
-
-def backup(world: World, args: Mapping[str, Json]) -> dict[str, Json]:
-    """A copy of the state as it is now, in a folder that only its owner can open; who asked takes it from there."""
-    folder = world.settings.state_dir / "backup"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in folder.iterdir():
-            if time.time() - left.stat().st_mtime > LEFT_OVER:
-                left.unlink()
-        made = folder / f"{os.getpid()}-{time.time_ns()}.duckdb"
-        now = world.now()
-        rows = _store(world).backup(made, lambda table, count: world.tell.say("copying", table=table, rows=count))
-        return {
-            "format": 1,
-            "path": str(made),
-            "size": made.stat().st_size,
-            "rows": sum(rows.values()),
-            "at": rfc3339(now, whole=True),
-        }
-    except OSError as error:
-        raise refused(
-            "backup-unreadable", f"the copy can't be written: {error.strerror}", error.filename or folder
-        ) from error
-
-
-def verify(world: World, args: Mapping[str, Json]) -> dict[str, Json]:
-    """What was checked, and what is broken."""
-    return _verified(str(world.settings.database), _store(world).verify())
-
-
-ASKS: Mapping[str, Callable[[World, Mapping[str, Json]], dict[str, Json]]] = {
-    "state-backup": backup,
-    "state-verify": verify,
-}
-
-
-def _store(world: World) -> DuckStore:
-    return cast("DuckStore", world.store)
-
-
-def _verified(path: str, findings: list[Any]) -> dict[str, Json]:
-    return {
-        "format": 1,
-        "path": path,
-        "sound": not any(finding.broken for finding in findings),
-        "checks": [finding.json() for finding in findings],
-    }
-
-
-# ---------------------------------------------------------------- for the command
 
 
 def save(settings: Settings, file: Path, *, replace: bool, tell: Tell | None = None) -> dict[str, Json]:
@@ -162,7 +58,7 @@ def looked_through(settings: Settings, file: Path | None) -> dict[str, Json]:
         _there(settings)
         return door.ask(settings, "state-verify")
     _checksum(file)
-    return _verified(str(file), _findings(file)[1])
+    return verified(str(file), _findings(file)[1])
 
 
 def restore(settings: Settings, file: Path, *, other_fleet: bool = False) -> dict[str, Json]:
@@ -319,4 +215,4 @@ def _size(database: Path) -> int:
     return sum(path.stat().st_size for path in (database, log) if path.exists())
 
 
-__all__ = ["ASKS", "CODES", "compact", "looked_through", "restore", "save"]
+__all__ = ["compact", "looked_through", "restore", "save"]

@@ -38,7 +38,7 @@ def everything(kinds: Kinds, base: str) -> dict[str, str]:
 
 
 def _problems(kinds: Kinds) -> str:
-    from ..acts.state import CODES as keeping
+    from ..acts.copies import CODES as keeping
     from ..door import codes as codes_
     from ..door.wire import CODES as door
     from ..outside.troubles import CODES as outside

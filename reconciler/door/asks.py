@@ -1,5 +1,5 @@
 """Every question that may be asked, by name: those that look (looking.py, browsing.py, reporting.py), those that act
-(acts/fleet.py) and those that keep (acts/state.py)."""
+(acts/fleet.py) and those that keep (acts/copies.py)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
 
 from .. import systems
+from ..acts.copies import ASKS as KEEPING
 from ..acts.fleet import ACTS
-from ..acts.state import ASKS as KEEPING
 from ..core.model import Json
 from ..core.problem import Refused
 from . import browsing, looking, reporting, wire

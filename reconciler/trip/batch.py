@@ -14,7 +14,7 @@ from ..core.kind import Kinds
 from ..core.model import Host, Json, Report, Trouble, Visit
 from ..ports import Opener
 from ..settings import Settings
-from . import cargo, run, ssh, start, troubles, wire
+from . import cargo, private, run, ssh, start, troubles, wire
 from .bundler import Bundler, CannotBundle, boot
 from .pack import Pack
 from .warm import Warm
@@ -84,7 +84,7 @@ class Batch:
         if visits:
             self.behind.settle(run.Behind.MOST)
             with ExitStack() as ends:
-                at = ends.enter_context(run.folder(self.settings))
+                at = ends.enter_context(private.folder(self.settings))
                 _Run(self, at, visits, on_report, on_words, adds).go(ends)
 
 
@@ -97,7 +97,7 @@ class _Run:
         self.batch, self.at, self.visits, self.adds = batch, at, visits, adds
         self.on_report, self.on_words = on_report, on_words
         self.settings = batch.settings
-        self.memory = run.MemoryFile("orders")
+        self.memory = private.MemoryFile("orders")
         self.orders: dict[str, wire.Order] = {}
         """By the name in Ansible's inventory, `h1`, so that no host's name can mean anything to Ansible."""
         self.started = time.time()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..core.model import Host, Trouble
 from ..settings import Settings
-from . import run, ssh, troubles
+from . import private, ssh, troubles
 
 ALGORITHMS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512")
 """Best first; one connection each, as a host shows one key a connection (RFC 4253, 7.1)."""
@@ -39,7 +39,7 @@ class Shown:
 def ask(settings: Settings, host: Host) -> Shown:
     """Connect once for each algorithm, all at a time; nothing is sent to the host but ssh's own greeting."""
     known = tuple(" ".join(key.split()[:2]) for key in host.host_keys) or pins(settings.known_hosts, host.name)
-    with run.folder(settings) as at:
+    with private.folder(settings) as at:
         try:
             config = ssh.Ways(settings, at, strict=False).config(host, known=False)
         except ssh.BadAddress as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..core.model import Change, Json, Key, Outcome, Report, Result, Trouble, Visit
 from ..core.predict import owned_after
 from ..core.problem import Refused
-from . import playbook, run, ssh, troubles, yamltext
+from . import playbook, private, run, ssh, troubles, yamltext
 from .batch import Batch, OnReport, OnWords
 
 
@@ -49,7 +49,7 @@ class Plain:
             left = tuple(c for c in self.visits[name].changes if c.key not in self.judged[name])
             self.visits[name] = replace(self.visits[name], changes=left)
         if self.visits:
-            with run.folder(self.settings) as at:
+            with private.folder(self.settings) as at:
                 self._play(at)
             self._look(on_report)
 
@@ -96,7 +96,7 @@ class Plain:
                 return
             if secrets.names:
                 path = at / "secrets.json"
-                pipe = run.Pipe(path, json.dumps(self._values(secrets)).encode())
+                pipe = private.Pipe(path, json.dumps(self._values(secrets)).encode())
             said = run.play(
                 at,
                 self.settings,

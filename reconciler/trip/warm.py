@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..settings import Settings
-from . import run
+from .private import folder
 
 CLIENT = Path(__file__).with_name("client.py.txt")
+PROGRAM = Path(__file__).parent / "collection" / "warm.py"
 LONGEST_INTERPRETER = 200
 """Bytes of a `#!` line that every kernel takes (execve(2): 255 since Linux 5.1)."""
 
@@ -50,7 +51,7 @@ class Warm:
     def at(self) -> Path:
         """The private folder, for what Ansible keeps between runs, too; made at the first asking."""
         if self._at is None:
-            self._at = self._ends.enter_context(run.folder(self.settings))
+            self._at = self._ends.enter_context(folder(self.settings))
         return self._at
 
     @property
@@ -100,7 +101,7 @@ class Warm:
             ends.callback(os.close, ours)
             try:
                 process = subprocess.Popen(
-                    [sys.executable, "-I", str(run.COLLECTION / "warm.py"), str(listening.fileno()), str(theirs)],
+                    [sys.executable, "-I", str(PROGRAM), str(listening.fileno()), str(theirs)],
                     env={**env, "PATH": f"{folder}:{env.get('PATH', '')}"},
                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                     pass_fds=(listening.fileno(), theirs), start_new_session=True, cwd="/",
