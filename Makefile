@@ -25,7 +25,8 @@ test: setup lint ## Run every test (about 15 minutes on two cores at most)
 soak: setup ## Run what takes long: hosts that come and go, every point to be killed at; most of an hour
 	@$(ROOT) $(PY) -m pytest -s tests/soak
 
-bench: setup ## Measure against the targets, minutes long: a table and bench-results.json; ONLY=name runs one
+bench: ## Measure against the targets, minutes long: a table and bench-results.json; ONLY=name runs one
+	@requirements/setup.sh bench
 	@$(ROOT) $(PY) -m tests.bench "$(ONLY)"
 
 lint: setup ## Format, lint, types, the walls between rooms, and that generated files are fresh

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing, and only that: `setup.sh demo` what a controller and the demo need, `setup.sh test` also what
-# the tests need. Called by make; a second call does nothing and takes a moment.
+# the tests need, `setup.sh bench` also what is measured against. Called by make; a second call does nothing and takes a moment.
 set -eu
 cd "$(dirname "$0")/.."
 level=${1:-demo}
@@ -50,7 +50,7 @@ want nginx nginx # lab hosts have the machine's programs
     missing="$missing $("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
 # Ansible's apt module wants it in the hosts' own Python, and lab hosts have the machine's.
 /usr/bin/python3 -c 'import apt' 2>/dev/null || missing="$missing python3-apt"
-if [ "$level" = test ]; then
+if [ "$level" != demo ]; then
     want nft nftables
     want debootstrap debootstrap
     want systemd-nspawn systemd-container
@@ -61,6 +61,11 @@ if [ "$level" = test ]; then
     want node nodejs
     want npm npm
     want chromium chromium
+fi
+if [ "$level" = bench ]; then
+    want wrk wrk
+    want caddy caddy
+    want rsync rsync
 fi
 
 if [ -n "$missing" ]; then
@@ -117,9 +122,9 @@ fi
 # ---- the venv, with locked versions
 
 case $level in
-demo) lock=requirements/base.txt ;;
-test) lock=requirements/dev.txt ;;
-*) die "setup.sh demo, or setup.sh test" ;;
+demo) lock=requirements/base.txt kept=.venv/setup-demo ;;
+test | bench) lock=requirements/dev.txt kept=.venv/setup-test ;;
+*) die "setup.sh demo, setup.sh test, or setup.sh bench" ;;
 esac
 stamp() { # of all that the venv depends on
     { cat "$lock" pyproject.toml && .venv/bin/python -VV && pwd; } 2>/dev/null | sha256sum | cut -c1-64
@@ -129,15 +134,15 @@ if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; 
     rm -rf .venv
     "$python" -m venv .venv
 fi
-if [ "$(cat ".venv/setup-$level" 2>/dev/null)" != "$(stamp)" ]; then
+if [ "$(cat "$kept" 2>/dev/null)" != "$(stamp)" ]; then
     say "installing into .venv what $lock names"
     quietly .venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r "$lock"
     quietly .venv/bin/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
     .venv/bin/python -m compileall -q reconciler lab || true
-    stamp >".venv/setup-$level"
+    stamp >"$kept"
 fi
 
-if [ "$level" = test ] && [ -f tests/node/package-lock.json ]; then
+if [ "$level" != demo ] && [ -f tests/node/package-lock.json ]; then
     if ! cmp -s tests/node/package-lock.json tests/node/node_modules/.setup 2>/dev/null; then
         say "installing the language server for its test"
         (cd tests/node && quietly npm ci --no-audit --no-fund)

@@ -160,7 +160,7 @@ def _common(rules: Rules, place: Place, names: Names) -> list[str]:
         f"disable_symlinks on{'' if place.brotli else ' from=$document_root'};",
         "open_file_cache max=10000 inactive=60s;",
         "open_file_cache_valid 10s;",
-        "open_file_cache_errors off;",
+        "open_file_cache_errors on;",  # what isn't in a release doesn't come into it: page → page.html costs no system call
         "absolute_redirect off;",
         "server_tokens off;",
         "log_not_found off;",
@@ -222,7 +222,9 @@ def _release(place: Place) -> list[str]:
 def _acme(place: Place) -> list[str]:
     if place.acme is None:
         return []
-    return [f"location ^~ /.well-known/acme-challenge/ {{ root {word(place.acme)}; default_type text/plain; }}"]
+    return [
+        f"location ^~ /.well-known/acme-challenge/ {{ root {word(place.acme)}; default_type text/plain; open_file_cache off; }}"
+    ]
 
 
 def _zones(rules: Rules, place: Place, names: Names) -> list[str]:

@@ -203,6 +203,7 @@ class Routes:
                 "location @previous",
                 [
                     f"root {word(self.previous_root)};",
+                    "open_file_cache_errors off;",  # another release takes this place at a switch
                     f"try_files {self.names('kept')} @after;",
                 ],
             )
