@@ -1,8 +1,8 @@
 """What travels: the order that goes to a host, and the answer that comes back. The answer is hostile until it is read here.
 
 An order (JSON; host/visit.py is its reader): format, fleet, holder, lease (seconds), machineId, ansible, mark,
-looks [[kind, name, request]], changes [{kind, name, action, look, have, after_state, after, ops, own, onChange, loaded,
-error}], own, disown; and, where they are meant, forget (true: remove the host's file when
+looks [[kind, name, request]], changes [{kind, name, action, look, have, moments (fields of a state that no `have` has), after_state, after, ops,
+own, onChange, loaded, error}], own, disown; and, where they are meant, forget (true: remove the host's file when
 all went well), judge (true: run no op, say which would run), settled [[kind, name, loaded]] (done by other means). An answer: format, machineId, facts, magic, readings (one a look, in order), outcomes (one
 a change), extra, owned, trouble.
 """
@@ -127,6 +127,7 @@ def _change(
         "action": change.action.value,
         "look": looks.get(change.key),
         "have": reading_json(change.have),
+        "moments": list(kinds[change.key.kind].moments),
         "after_state": reading_json(kinds[change.key.kind].after(change)),
         "after": sorted(at[key] for key in change.after if key in at),
         "ops": ops,

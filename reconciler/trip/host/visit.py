@@ -331,6 +331,9 @@ def judge(change: Dict[str, Any], reading: Reading, known: bool) -> Optional[Dic
     """None: go on. Otherwise the outcome: stale, or done already. `known`: the host's own file has it."""
     if "unknown" in reading:
         return _outcome("stale", "it can't be read now: %s" % reading["unknown"])
+    if isinstance(reading.get("state"), dict):  # what is of the moment differs at each look, and is no change
+        moments = change.get("moments", ())
+        reading = dict(reading, state={name: v for name, v in reading["state"].items() if name not in moments})
     if _canonical(reading) == _canonical(change["have"]):
         return None
     after = change["after_state"]
