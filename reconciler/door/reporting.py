@@ -54,5 +54,5 @@ def report(world: World, args: Args) -> dict[str, Json]:
         "hosts": len(desired.hosts),
         "neverSeen": never,
         "oldestLook": rfc3339(oldest),
-        **answer(view, read(name), problems),
+        **answer(view, read(name), problems, world.now()),
     }

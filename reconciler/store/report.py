@@ -1,4 +1,4 @@
-"""The reports' questions: one SELECT each over `now`, `host` and `problem`, run on nothing that can be written."""
+"""The reports' questions: one SELECT each over `now`, `host`, `problem` and `clock`, run on nothing that can be written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import reports
 
-from ..clock import rfc3339
+from ..clock import moment, rfc3339
 from ..core.model import Json
 from ..core.problem import Problem, Refused
 from . import troubles
@@ -44,7 +44,7 @@ def read(name: str) -> Report:
     )
 
 
-def answer(view: View, report: Report, problems: Sequence[Problem]) -> dict[str, Json]:
+def answer(view: View, report: Report, problems: Sequence[Problem], now: float) -> dict[str, Json]:
     """Columns and rows, of JSON types. `problems`: those of the commit that the view is of. Raises Refused when its question is wrong."""
     sheet = view.sheet
     inventory = {
@@ -78,7 +78,7 @@ def answer(view: View, report: Report, problems: Sequence[Problem]) -> dict[str,
         cursor.register("report_problems", found_wrong)
         cursor.execute("BEGIN")
         try:
-            found = cursor.execute(_asked(view, report.question, word), {**view.values, "most": MOST + 1})
+            found = cursor.execute(_asked(view, report.question, word, now), {**view.values, "most": MOST + 1})
             columns = [column[0] for column in found.description or ()]
             rows = found.fetchall()
         except Exception as error:
@@ -96,7 +96,7 @@ def answer(view: View, report: Report, problems: Sequence[Problem]) -> dict[str,
     }
 
 
-def _asked(view: View, question: str, word: str) -> str:
+def _asked(view: View, question: str, word: str, now: float) -> str:
     """The question over its tables, which stand before it as WITH."""
     sheet = view.sheet
     return f"""
@@ -118,7 +118,7 @@ def _asked(view: View, question: str, word: str) -> str:
         ), host AS (
             SELECT p.name AS host, i.labels::JSON AS labels, h.seen_at, coalesce(h.trouble, '') AS trouble
             FROM {sheet.place} p JOIN report_inventory i USING (host_id) LEFT JOIN main.host h USING (host_id)
-        ), problem AS (FROM report_problems)
+        ), problem AS (FROM report_problems), clock AS (SELECT TIMESTAMP '{moment(now)}' AS utc)
         SELECT * FROM (\n{question.strip().rstrip(";")}\n) LIMIT $most
     """
 

@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Iterator[DuckStore]:
 
 def asked(store: DuckStore, sql: str) -> Json:
     said = Report(name="test", title="", description="", question=sql)
-    return answer(store.view(FLEET), said, WRONG)["rows"]
+    return answer(store.view(FLEET), said, WRONG, NOW + 60)["rows"]
 
 
 def test_what_is_of_the_moment_stands_beside_the_state(store: DuckStore) -> None:
@@ -42,3 +42,7 @@ def test_what_is_of_the_moment_stands_beside_the_state(store: DuckStore) -> None
 def test_what_check_found_in_the_commit_can_be_asked_for(store: DuckStore) -> None:
     rows = asked(store, "SELECT code, severity, path, line, message, hint FROM problem")
     assert rows == [["dead-link", "warning", "site/index.html", 7, "/a leads nowhere", "mend it"]]
+
+
+def test_a_question_that_hangs_on_the_time_has_the_one_of_asking(store: DuckStore) -> None:
+    assert asked(store, "SELECT utc FROM clock") == [["2025-10-09T08:54:20Z"]]

@@ -82,7 +82,8 @@ def certificates(view: View, res_ids: Sequence[int]) -> dict[int, list[dict[str,
                 json_extract_string(one, '$.names[*]') AS names
             FROM said WHERE json_type(one) = 'OBJECT'
         )
-        SELECT res_id, path, ends, issuer, why, names, count(DISTINCT host), min(host)
+        SELECT res_id, path, CASE WHEN ends BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31' THEN ends END AS ends,
+            issuer, why, names, count(DISTINCT host), min(host)
         FROM read GROUP BY res_id, path, ends, issuer, why, names ORDER BY why = '', ends NULLS FIRST, path, names
         """
     )
@@ -107,7 +108,7 @@ def traffic(db: Db, res_ids: Sequence[int]) -> dict[int, dict[str, Json]]:
     paths = ["$.traffic.requests", "$.traffic.bytes", *(f"$.traffic.status.{word}" for word in STATUS)]
     paths += [f"$.traffic.hours[{hour}]" for hour in range(HOURS)]
     numbers = ", ".join(
-        f"sum(CASE WHEN n[{place}] BETWEEN 0 AND {COUNTABLE} THEN n[{place}] ELSE 0 END)::BIGINT"
+        f"sum(CASE WHEN n[{place}] BETWEEN 0 AND {COUNTABLE} THEN n[{place}] ELSE 0 END)"
         for place in range(1, len(paths) + 1)
     )
     rows = db.rows(
