@@ -31,13 +31,15 @@ def missing(world: World) -> Iterator[Problem]:
     """A warning for each source outside of the repository that could not be asked last time: since when, and what holds."""
     if world.outside is None:
         return
+    said = set()  # several folders and branches of one repository are one trouble
     for told in world.sources():
         try:
             trouble, known = world.outside.trouble(told), world.outside.known(told)
         except Refused:
             continue  # it is none, and its manifest is told so
-        if trouble is None:
+        if trouble is None or trouble.problem in said:
             continue
+        said.add(trouble.problem)
         holds = f"what it was at {rfc3339(known.at, whole=True)} holds" if known else "it was never had"
         found = trouble.problem
         yield Problem(

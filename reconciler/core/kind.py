@@ -47,7 +47,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A manifest of another kind that a manifest needs on its own hosts: a site needs a package and a file."""
+    """A manifest that another one needs on its own hosts (a site needs a package and a file), or brings with it."""
 
     kind: str
     name: str
@@ -188,6 +188,12 @@ class Kind:
     def parts(self, name: str, spec: State) -> Iterable[Part]:
         """MAY name manifests of other kinds that this one needs on its hosts. Equal ones, needed by several or declared by
         hand, are one resource, gone with the last who needs it; unequal ones are an error with both lines."""
+        return ()
+
+    def beside(self, name: str, spec: State, ask: Resolving) -> Iterable[Part]:
+        """MAY name manifests on its hosts that come and go with what is outside the repository (a preview of each branch).
+        They give way: one with an error, or that takes what another manifest has, is left out with a warning. Unresolved,
+        raised here, means that there are none."""
         return ()
 
     def examine(self, name: str, spec: State, ask: Resolving) -> Iterable[Finding]:

@@ -34,6 +34,8 @@ class Contents:
         self._changed = changed
         self._log = log
         self._asked = threading.Event()
+        self._all = threading.Event()
+        """Set when what was asked for isn't about the fleet's own repository alone."""
         self._stop = threading.Event()
         self._told: frozenset[str] = frozenset()
         """What could not be reached last time: said once, not each time."""
@@ -49,8 +51,11 @@ class Contents:
     def start(self) -> None:
         self._thread.start()
 
-    def now(self) -> None:
-        """Ask without waiting for the time to come."""
+    def now(self, *, own: bool = False) -> None:
+        """Ask without waiting for the time to come; `own`: only what is of the fleet's own repository, where a branch
+        moved."""
+        if not own:
+            self._all.set()
         self._asked.set()
 
     def stop(self) -> None:
@@ -62,27 +67,32 @@ class Contents:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._asked.wait(self._settings.content_every)
+            own = self._asked.wait(self._settings.content_every)
             self._asked.clear()
+            if self._all.is_set():
+                self._all.clear()
+                own = False
             if self._stop.is_set():
                 return
             try:
-                self.ask()
+                self.ask(own=own)
             except Exception as error:
                 # Whatever it is: the next time may go better, and rounds go on.
                 self._log.say("content-crashed", level="error", text=f"{type(error).__name__}: {error}")
 
-    def ask(self) -> None:
+    def ask(self, *, own: bool = False) -> None:
         """Once, for all that counts now."""
         named = self._named()
-        if not named:
+        asked = [told for told in named if not own or _own(told)]
+        if not asked:
             return
         before = self._sources.moment()
-        problems = self._sources.refresh(named)
-        self._tell(problems)
+        problems = self._sources.refresh(asked)
+        if not own:
+            self._tell(problems)
         if self._sources.moment() != before and not self._stop.is_set():
             self._changed()
-        if time.monotonic() - self._tidied > DAY:
+        if not own and time.monotonic() - self._tidied > DAY:
             self._tidied = time.monotonic()
             self._tidy(named)
 
@@ -104,6 +114,11 @@ class Contents:
             self._log.say("content-untidied", level="warning", text=str(refused))
         else:
             self._log.say("content-tidied", objects=gone)
+
+
+def _own(told: State) -> bool:
+    """Whether a source is of the fleet's own repository."""
+    return not any(place in told for place in ("git", "archive", "bucket"))
 
 
 __all__ = ["Contents"]

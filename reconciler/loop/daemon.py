@@ -175,8 +175,18 @@ class Daemon:
         return min(self.notify.watchdog or 1.0, 1.0)
 
 
+def of_a_commit(refused: Refused) -> bool:
+    """Whether it is what stands in a repository's files: their paths are within it, those of this machine are absolute."""
+    return any(problem.path and not problem.path.startswith("/") for problem in refused.problems)
+
+
+def told_elsewhere(refused: Refused) -> bool:
+    """No fault (the first push is waited for), or a commit's errors, which the tip is shown with."""
+    return of_a_commit(refused) or WAITING.issuperset(problem.code for problem in refused.problems)
+
+
 def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-__all__ = ["RETRY", "WAITING", "Daemon", "Reasons"]
+__all__ = ["RETRY", "WAITING", "Daemon", "Reasons", "of_a_commit", "told_elsewhere"]

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -29,14 +30,14 @@ from ..world import World
 from .bus import Bus
 from .clock import next_look
 from .contents import Contents
-from .daemon import WAITING, Daemon, Reasons
+from .daemon import Daemon, Reasons, of_a_commit, told_elsewhere
 from .health import Health
 from .lock import only_one
 from .log import Log
 from .systemd import Notify
 from .tidy import Tidy
 from .waiting import LIMIT, wait
-from .wake import Poller, RefWatch
+from .wake import Heads, Poller, RefWatch
 
 STATE_PATIENCE = 15.0
 """Seconds that a start waits for a command that has the state file open just then."""
@@ -90,7 +91,7 @@ class Server:
             self.world.refusal = ()
             return came_of_it
         except Refused as refused:
-            self.world.refusal = () if _told_elsewhere(refused) else refused.problems
+            self.world.refusal = () if told_elsewhere(refused) else refused.problems
             raise
         finally:
             self._ended = self._begun
@@ -102,7 +103,7 @@ class Server:
             try:
                 newest = line.reconcile(world, self._hosts_asked(reasons))
             except Refused as refused:
-                if _of_a_commit(refused):
+                if of_a_commit(refused):
                     self._stands = nothing_valid(tip, world.store.held(), world.now())
                 raise
             acted = newest.plan is not None and newest.plan.changes
@@ -215,9 +216,9 @@ class Server:
     def _following(self) -> Iterator[None]:
         repo = self.world.repo
         assert isinstance(repo, GitRepo)
-        wake = self.daemon.wakes.wake
+        heads = Heads(repo.branches, repo.branch, lambda: self._contents.now(own=True))
         if repo.remote:
-            self._poller = Poller(repo.fetch, self._fetched, self.world.settings.poll_every)
+            self._poller = Poller(repo.fetch, partial(self._fetched, heads), self.world.settings.poll_every)
             self._poller.start()
             try:
                 yield
@@ -227,8 +228,9 @@ class Server:
         watch = RefWatch(
             repo.git_dir,
             repo.tip,
-            lambda: wake("push"),
+            lambda: self.daemon.wakes.wake("push"),
             lambda text: self.log.say("watch-failed", level="warning", text=text),
+            also=heads.look,
         )
         watch.start()
         try:
@@ -236,25 +238,16 @@ class Server:
         finally:
             watch.stop()
 
-    def _fetched(self, moved: bool, asked: bool, trouble: str) -> None:
+    def _fetched(self, heads: Heads, moved: bool, asked: bool, trouble: str) -> None:
         if trouble != self._fetch_trouble:
             self._fetch_trouble = trouble
             if trouble:
                 self.log.say("fetch-failed", level="error", text=trouble)
             else:
                 self.log.say("fetch-well", text="the remote answers again")
+        heads.look()
         if moved or asked:
             self.daemon.wakes.wake("push" if moved and not asked else "sync")
-
-
-def _of_a_commit(refused: Refused) -> bool:
-    """Whether it is what stands in a repository's files: their paths are within it, those of this machine are absolute."""
-    return any(problem.path and not problem.path.startswith("/") for problem in refused.problems)
-
-
-def _told_elsewhere(refused: Refused) -> bool:
-    """No fault (the first push is waited for), or a commit's errors, which the tip is shown with."""
-    return _of_a_commit(refused) or WAITING.issuperset(problem.code for problem in refused.problems)
 
 
 def _number(args: Mapping[str, Any], name: str, default: float) -> float:

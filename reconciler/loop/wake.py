@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -38,12 +38,34 @@ class Wakes:
             return words
 
 
+class Heads:
+    """Calls `moved` when a branch came, moved or went that isn't the followed one: content may be shown from it."""
+
+    def __init__(self, branches: Callable[[], Mapping[str, str]], followed: str, moved: Callable[[], None]) -> None:
+        self._branches = branches
+        self._followed = followed
+        self._moved = moved
+        self._seen = self._others()
+
+    def look(self) -> None:
+        now = self._others()
+        if now is not None and now != self._seen:
+            self._seen = now
+            self._moved()
+
+    def _others(self) -> Mapping[str, str] | None:
+        try:
+            return {name: id for name, id in self._branches().items() if name != self._followed}
+        except Refused:
+            return None  # the watch of the followed branch says so
+
+
 class RefWatch:
     """Calls `moved` when the branch of a repository on this machine moves: pushed to, forced back, deleted, packed.
 
     inotify tells within milliseconds. Where it can't be had (too many watches, a network file system without it),
     `trouble` says so and the branch is read every `poll` seconds instead. It is read every 5 seconds in any case:
-    on some file systems inotify is silent about what another machine writes.
+    on some file systems inotify is silent about what another machine writes. `also` is called whenever it was.
     """
 
     SLOW = 5.0
@@ -55,6 +77,7 @@ class RefWatch:
         moved: Callable[[], None],
         trouble: Callable[[str], None],
         *,
+        also: Callable[[], None] = lambda: None,
         poll: float = 0.5,
         observer: Callable[[], BaseObserver] = Observer,
     ) -> None:
@@ -62,6 +85,7 @@ class RefWatch:
         self._tip = tip
         self._moved = moved
         self._trouble = trouble
+        self._also = also
         self._poll = poll
         self._make_observer = observer
         self._observer: BaseObserver | None = None
@@ -107,6 +131,7 @@ class RefWatch:
             if now != self._seen:
                 self._seen = now
                 self._moved()
+            self._also()
 
     def _read(self) -> str:
         try:
@@ -174,4 +199,4 @@ class Poller:
             self._asked.wait(self._every)
 
 
-__all__ = ["Poller", "RefWatch", "Wakes"]
+__all__ = ["Heads", "Poller", "RefWatch", "Wakes"]

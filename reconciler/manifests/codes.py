@@ -203,6 +203,10 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "same-claim": _error(
             "Two resources of one host claim the same thing.", "Keep one of them, or narrow a selector."
         ),
+        "gave-way": _warning(
+            "What a manifest brings with it, a preview of a branch, would take what another manifest has: it is left out.",
+            "Rename the branch, or leave it out in the manifest's patterns.",
+        ),
         "own-access": _error(
             "The manifest would cut trueup's own way in to a host: its login, its keys, its sudo rule, sshd's configuration.",
             "Leave it out, or say why it is right in the annotation trueup.dev/own-access; the plan then asks for an approval.",

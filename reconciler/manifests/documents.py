@@ -36,6 +36,8 @@ class Entry:
     """Of the document within its file, counted over those that are not empty."""
     needed_by: Ref | None = None
     """What needs it (parts.py), when it doesn't stand in a file itself."""
+    gives_way: bool = False
+    """Left out with a warning where it can't be (`Kind.beside`)."""
 
     @property
     def metadata(self) -> Mapping[str, Json]:
@@ -64,6 +66,8 @@ class Entry:
     @property
     def about(self) -> str:
         """What begins a sentence about one that stands in no file."""
+        if self.gives_way:
+            return f"{self.ref} is left out: "
         return f"{self.ref}, which {self.needed_by} needs: " if self.needed_by else ""
 
     @property

@@ -1,14 +1,17 @@
-"""Manifests that other manifests need (`Kind.parts`): made here, judged and resolved like those that stand in a file."""
+"""Manifests that other manifests need (`Kind.parts`) or bring with them (`Kind.beside`): made here, judged and resolved like
+those that stand in a file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
-from ..core.kind import Part
+from ..core.kind import Claim, Kind, Kinds, Part, Resolving, Unresolved
 from ..core.model import Ref
 from ..core.problem import Problem
 from . import schema, validate
+from .codes import problem
 from .documents import Entry
 from .reader import Document
 from .resolve import Item
@@ -17,30 +20,116 @@ INDEX = 1_000
 """Documents of one file that are told apart by their index: its own lie below, those that they need above."""
 
 
-def needed(entries: Iterable[Entry], judges: validate.Judges, problems: list[Problem]) -> list[Entry]:
-    """What `entries` need, each as if it stood where the one stands that needs it. A part that its schema refuses is a
-    problem of the manifest that asked for it."""
+def needed(
+    entries: Iterable[Entry], judges: validate.Judges, problems: list[Problem], ask: Callable[[Entry], Resolving]
+) -> list[Entry]:
+    """What `entries` need and bring, each as if it stood where the one stands that asked for it. A part that its schema
+    refuses is a problem of the manifest that asked for it."""
     made: list[Entry] = []
-    for entry in entries:
+    todo = list(entries)
+    for entry in todo:
         kind = judges.kinds[entry.kind]
         try:
-            parts = list(kind.parts(entry.name, entry.own))
+            parts = [*_needs(kind, entry), *_brings(kind, entry, ask)]
         except Exception as error:
             problems.append(entry.failed("parts", error))
             continue
-        for number, part in enumerate(parts):
+        for number, (part, gives_way) in enumerate(parts):
             doc = _document(entry, part)
             told = validate.document(doc, judges)
+            ref = Ref(part.kind, part.name)
+            about = f"{ref} is left out" if gives_way else f"{ref}, which {entry.ref} needs"
             problems += [
-                replace(one, message=f"{Ref(part.kind, part.name)}, which {entry.ref} needs: {one.message}")
+                replace(one, message=f"{about}: {one.message}", severity="warning" if gives_way else one.severity)
                 for one in told
             ]
             if not told:
                 index = INDEX * (entry.index + 1) + number
                 made.append(
-                    Entry(doc=doc, kind=part.kind, name=part.name, blob=entry.blob, index=index, needed_by=entry.ref)
+                    Entry(
+                        doc=doc,
+                        kind=part.kind,
+                        name=part.name,
+                        blob=entry.blob,
+                        index=index,
+                        needed_by=entry.ref,
+                        gives_way=gives_way,
+                    )
                 )
+                if gives_way:
+                    todo.append(made[-1])  # it has needs of its own
     return made
+
+
+def _needs(kind: Kind, entry: Entry) -> Iterator[tuple[Part, bool]]:
+    for part in kind.parts(entry.name, entry.own):
+        yield part, False
+
+
+def _brings(kind: Kind, entry: Entry, ask: Callable[[Entry], Resolving]) -> Iterator[tuple[Part, bool]]:
+    if entry.gives_way or type(kind).beside is Kind.beside:
+        return
+    try:
+        for part in kind.beside(entry.name, entry.own, ask(entry)):
+            yield part, True
+    except Unresolved:
+        return
+
+
+def giving_way(items: Sequence[Item], kinds: Kinds, problems: list[Problem]) -> list[Item]:
+    """`items` without those that give way: where they could not be resolved, or take what another one has."""
+    if not any(item.entry.gives_way for item in items):
+        return list(items)
+    taken: dict[Claim | Ref, list[Item]] = {}
+    for item in items:
+        if not item.entry.gives_way:
+            for claim in _claims(item, kinds):
+                taken.setdefault(claim, []).append(item)
+    lost: set[Ref] = set()
+    for item in items:
+        if not item.entry.gives_way:
+            continue
+        claims = _claims(item, kinds) if item.whole else ()
+        fights = [(claim, other) for claim in claims for other in taken.get(claim, ()) if _meet(item, other)]
+        if fights:
+            problems.append(_gave_way(item, *fights[0]))
+        if fights or not item.whole:
+            lost.add(item.entry.ref)
+            continue
+        for claim in claims:
+            taken.setdefault(claim, []).append(item)
+    return [
+        item
+        for item in items
+        if not (item.entry.gives_way and item.entry.ref in lost) and item.entry.needed_by not in lost
+    ]
+
+
+def _claims(item: Item, kinds: Kinds) -> Sequence[Claim | Ref]:
+    """What it takes on its hosts, its own name first. What fails here fails in conflicts.py, and is told there."""
+    spread, kind = item.spread, kinds[item.entry.kind]
+    meanings = {id(one): one for one in ([spread.same] if spread.same is not None else spread.each.values())}
+    found: list[Claim | Ref] = [item.entry.ref]
+    for meaning in meanings.values():
+        with suppress(Exception):
+            found += kind.claims(item.entry.name, meaning.spec)
+    return found
+
+
+def _meet(one: Item, other: Item) -> bool:
+    return not frozenset(one.spread.hosts).isdisjoint(other.spread.hosts)
+
+
+def _gave_way(item: Item, claim: Claim | Ref, other: Item) -> Problem:
+    what = f"{claim.space} {claim.value}" if isinstance(claim, Claim) else str(claim)
+    doc = item.entry.doc
+    return problem(
+        "gave-way",
+        f"{item.entry.about}{what} is taken by {other.entry.ref}, at {other.entry.at}",
+        path=doc.path,
+        mark=doc.at(["metadata", "name"]),
+        hint="rename what it is made of, or leave it out there",
+    )
 
 
 def _document(entry: Entry, part: Part) -> Document:
@@ -90,4 +179,4 @@ def _alike(item: Item, other: Item) -> Iterator[str]:
             yield host
 
 
-__all__ = ["alone", "needed"]
+__all__ = ["alone", "giving_way", "needed"]

@@ -15,7 +15,7 @@ from . import documents, inventory, schema, validate
 from .conflicts import Conflicts
 from .loaded import with_loaded
 from .memory import Memory, told
-from .parts import alone, needed
+from .parts import alone, giving_way, needed
 from .resolve import Cache, Resolver
 from .sealing import Seal, Use
 
@@ -80,13 +80,15 @@ def read(
         outside=outside,
     )
     entries = [entry for entry in found.entries if entry.kind not in schema.INVENTORY]
-    entries += needed(entries, judges, found.problems)
-    sources = _sources(entries, kinds)
-    moment = ""
+    sources, moment = _sources(entries, kinds), ""
     if outside is not None and sources:
         outside.ready(sources)
-        moment = outside.moment()
-    items = alone(resolver.all(entries))
+        moment = outside.moment()  # before anything is looked up: what changes meanwhile is found at the next reading
+    parts = needed(entries, judges, found.problems, resolver.ask)
+    if outside is not None and (more := _sources(parts, kinds)):
+        outside.ready(more)
+        sources += more
+    items = alone(giving_way(resolver.all([*entries, *parts]), kinds, found.problems))
     broken = frozenset([lost.ref for lost in found.broken] + [item.entry.ref for item in items if not item.whole])
     for lost in found.broken:
         resolver.glance(lost)

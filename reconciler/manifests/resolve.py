@@ -104,6 +104,10 @@ class Resolver:
         self.cache.items, self.cache.specs, self.cache.older = self._next.items, self._next.specs, None
         return items
 
+    def ask(self, entry: Entry) -> Ask:
+        """What a manifest may ask for that is the same on every host."""
+        return Ask(self._library, entry, None)
+
     # ---- one manifest
 
     def _known(self, entry: Entry) -> Item | None:
@@ -175,6 +179,8 @@ class Resolver:
         same, each = found or (replace(frame, spec=own), {})
         spread = Spread(manifest=manifest, hosts=hosts, same=same, each=each)
         item = Item(entry=entry, own=own, spread=spread, whole=found is not None)
+        if entry.gives_way:
+            self.problems[before:] = [replace(told, severity="warning") for told in self.problems[before:]]
         if hosts and not self._secret:
             self._remember(item, tuple(self.problems[before:]), seen)
         return item

@@ -7,7 +7,8 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
@@ -20,7 +21,7 @@ from .archive import unpack
 from .download import download, until
 from .names import Limits, Names
 from .packed import PIECE
-from .spec import ArchiveSource, BucketSource, GitSource, Source
+from .spec import ArchiveSource, BranchesSource, BucketSource, GitSource, Source
 from .troubles import on_disk, refused
 from .trust import Trust
 
@@ -34,6 +35,8 @@ class Ground:
     limits: Limits
     credentials: Credentials
     room: Path
+    own: str = ""
+    """The fleet's own repository, a URL or a path: whoever names it is already heard. Empty where there is none."""
 
     def tick(self, where: str) -> Callable[[], None]:
         """Raises Refused once time or space is up. The state of the fleet lies on the same disk: it must not fill."""
@@ -67,6 +70,8 @@ def ask(source: Source, ground: Ground, before: Mapping[str, Json], tree: str) -
     match source:
         case GitSource():
             return _git(source, ground, before)
+        case BranchesSource():
+            raise ValueError("branches are asked one by one")
         case ArchiveSource():
             return None if before else _archive(source, ground)
         case BucketSource():
@@ -77,36 +82,57 @@ def ask(source: Source, ground: Ground, before: Mapping[str, Json], tree: str) -
 
 
 def _git(source: GitSource, ground: Ground, before: Mapping[str, Json]) -> Answer | None:
-    ground.trust.judge(source.git, schemes=("https",))
-    trusted = ground.trust.named(source.git)
-    url = "file://" + source.git if source.git.startswith("/") else source.git
-    if not url.startswith("file:"):
-        ground.trust.addresses(source.git)
-    mine = ground.credentials
-    if not trusted:
-        # Whoever may push could name any server: only those that the administrator named are shown a login.
-        mine = replace(mine, token_file=None, ssh_key=None, passphrase="")
-    limits = ground.limits
-    mine = replace(mine, limit=limits.seconds, most=limits.size, redirects=False)
-    elsewhere = Elsewhere(url, ground.room / "mirrors", mine)
-    try:
+    elsewhere = _elsewhere(source.git, ground)
+    with _without_login(source.git, ground):
         commit = elsewhere.commit(source.ref)
-    except Refused as wrong:
-        if not trusted and wrong.problems[0].code == "repo-login":
-            message = f"{redacted(source.git)}: it wants a login, which only what contentFrom names is shown"
-            raise refused("source-not-allowed", message) from None
-        raise
     digest = f"git:{commit}"
     if before.get("digest") == digest:
         return None
+    limits = ground.limits
     files, left_out = elsewhere.take(commit, source.folder, ground.content, files=limits.files, size=limits.size)
-    where = f"{redacted(source.git)} at {commit[:7]}"
+    where = f"{redacted(source.git) or 'this repository'} at {commit[:7]}"
     names = Names(where, limits)
     for path in files:
         names.member(path)
     if not files:
         raise refused("source-folder", f"{where}: there are no files in {source.folder or 'it'}")
     return Answer(files=files, digest=digest, left_out=left_out)
+
+
+def branches(source: BranchesSource, ground: Ground) -> Mapping[str, str]:
+    """The branches that the source is about, sorted → their commits. Raises Refused."""
+    with _without_login(source.git, ground):
+        found = _elsewhere(source.git, ground).branches()
+    return {name: commit for name, commit in sorted(found.items()) if source.takes(name)}
+
+
+def _elsewhere(git: str, ground: Ground) -> Elsewhere:
+    """The repository, as far as it may be asked. Raises Refused."""
+    url = git or ground.own
+    if not url:
+        raise refused("source-unreachable", "the fleet's own repository is not configured here")
+    limits, mine = ground.limits, ground.credentials
+    if git:
+        ground.trust.judge(git, schemes=("https",))
+    if not url.startswith(("/", "file:")) and git:
+        ground.trust.addresses(git)
+    if git and not ground.trust.named(git):
+        # Whoever may push could name any server: only those that the administrator named are shown a login.
+        mine = replace(mine, token_file=None, ssh_key=None, passphrase="")
+    mine = replace(mine, limit=limits.seconds, most=limits.size, redirects=False)
+    return Elsewhere("file://" + url if url.startswith("/") else url, ground.room / "mirrors", mine)
+
+
+@contextmanager
+def _without_login(git: str, ground: Ground) -> Iterator[None]:
+    """Say who may change it when a stranger's server wants a login."""
+    try:
+        yield
+    except Refused as wrong:
+        if git and not ground.trust.named(git) and wrong.problems[0].code == "repo-login":
+            message = f"{redacted(git)}: it wants a login, which only what contentFrom names is shown"
+            raise refused("source-not-allowed", message) from None
+        raise
 
 
 def unlock(room: Path) -> None:
@@ -189,4 +215,4 @@ def _copied(path: str, into: IO[bytes], ground: Ground, tick: Callable[[], None]
     return sum_.hexdigest()
 
 
-__all__ = ["Answer", "Ground", "ask", "drop_mirrors", "unlock"]
+__all__ = ["Answer", "Ground", "ask", "branches", "drop_mirrors", "unlock"]

@@ -12,6 +12,7 @@ refers to yet, so a kill leaves what was, and the next refresh goes on from ther
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import time
@@ -25,12 +26,13 @@ from ..core.model import Json
 from ..core.outside import Resolved, Trouble
 from ..core.problem import Problem, Refused, in_order
 from ..repo import Credentials, Kept
+from ..repo.remote import is_remote
 from ..settings import Settings
 from . import asking
 from .known import Known, Told
 from .known import source as source_of
 from .names import Limits
-from .spec import GitSource, Source, key_of
+from .spec import BranchesSource, GitSource, Source, key_of
 from .troubles import on_disk, refused
 from .trust import Trust
 
@@ -49,17 +51,29 @@ class Sources(Known):
         limits: Limits | None = None,
         credentials: Credentials | None = None,
         now: Callable[[], float] = time.time,
+        own: tuple[str, str] = ("", ""),
     ) -> None:
+        """`own`: the fleet's own repository and the branch that it follows."""
         super().__init__(folder)
         self.limits = limits or Limits()
         self._trust = trust
         self._credentials = credentials or Credentials()
         self._now = now
+        self._own = own
+        self._along: dict[str, Problem | None] = {}
+        """What was asked along with the branches of a repository."""
 
     @classmethod
     def of(cls, settings: Settings, folder: Path | None = None) -> Sources:
         limits = replace(Limits(), size=settings.content_limit * 1024 * 1024)
-        return cls(folder or settings.state_dir, Trust(settings.content_from), limits, Credentials.of(settings))
+        own = settings.repo if is_remote(settings.repo) or not settings.repo else str(Path(settings.repo).absolute())
+        return cls(
+            folder or settings.state_dir,
+            Trust(settings.content_from),
+            limits,
+            Credentials.of(settings),
+            own=(own, settings.branch),
+        )
 
     # ---- asking
 
@@ -90,7 +104,13 @@ class Sources(Known):
             return in_order(problems)
         try:
             with self._turn(), ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="outside") as pool:
-                came = dict(zip(wanted, pool.map(self._tried, wanted.values()), strict=True))
+                groups = _by_place(wanted)
+                tried = pool.map(lambda group: [self._tried(wanted[key]) for key in group], groups)
+                came = {
+                    key: told
+                    for group, all_ in zip(groups, tried, strict=True)
+                    for key, told in zip(group, all_, strict=True)
+                }
                 since = self._note(came)
         except Refused as wrong:
             return in_order((*problems, *wrong.problems))
@@ -116,8 +136,12 @@ class Sources(Known):
             limits=self.limits,
             credentials=self._credentials,
             room=self.room,
+            own=self._own[0],
         )
-        answer = asking.ask(source, ground, before, kept.tree if kept is not None else "")
+        if isinstance(source, BranchesSource):
+            answer = self._branches(source, ground, before)
+        else:
+            answer = asking.ask(source, ground, before, kept.tree if kept is not None else "")
         if kept is not None and answer is None:
             return self._resolved(kept)
         assert answer is not None
@@ -130,6 +154,31 @@ class Sources(Known):
             last = max((int(name.rpartition("/")[2]) for name in self.content.names(f"{key}/was/")), default=0)
             self.content.keep(f"{key}/was/{last + 1:08d}", kept.tree, kept.note, kept.at)
         return self._resolved(self.content.keep(f"{key}/now", tree, data, self._now()))
+
+    def _branches(
+        self, source: BranchesSource, ground: asking.Ground, before: Mapping[str, Json]
+    ) -> asking.Answer | None:
+        """The branches as a file, `commit branch` a line, once the content of each is here: who reads it finds that too.
+        One that has no such content is left out; those beyond the most there may be are in a file `more`."""
+        followed = self._own[1] if not source.git else ""
+        found = {name: id for name, id in asking.branches(source, ground).items() if name != followed}
+        lines = ""
+        for branch, commit in list(found.items())[: source.most]:
+            one = source.of(branch)
+            known = self.known(one)
+            if known is None or known.digest != f"git:{commit}":
+                problem = self._along[key_of(one)] = self._tried(one)
+                if problem is not None and known is None:
+                    continue
+            lines += f"{commit} {branch}\n"
+        more = "".join(f"{name}\n" for name in list(found)[source.most :])
+        digest = "branches:" + hashlib.sha256(f"{lines}\0{more}".encode()).hexdigest()
+        if before.get("digest") == digest:
+            return None
+        texts = {"branches": lines, "more": more}
+        return asking.Answer(
+            files={name: self.content.write(text.encode()) for name, text in texts.items()}, digest=digest
+        )
 
     def _with_what_holds(self, source: Source, problem: Problem, since: float) -> Problem:
         known = self.known(source)
@@ -154,7 +203,11 @@ class Sources(Known):
             for old in ours.values():
                 for kept in sorted(old, key=lambda one: one.name, reverse=True)[before:]:
                     self.content.drop(kept.name)
-            places = [source.place for source in wanted.values() if isinstance(source, GitSource)]
+            places = [
+                source.place or self._own[0]
+                for source in wanted.values()
+                if isinstance(source, GitSource | BranchesSource)
+            ]
             asking.drop_mirrors(self.room, places, self.limits.size)
             for file, told in (("troubles.json", self._troubles()), ("asked.json", self.asked())):
                 self._write(file, {key: one for key, one in told.items() if key in wanted})
@@ -184,7 +237,8 @@ class Sources(Known):
         """Write down what could not be had; since when, by key."""
         troubles = self._troubles()
         since: dict[str, float] = {}
-        for key, problem in came.items():
+        along, self._along = self._along, {}
+        for key, problem in (along | dict(came)).items():
             if problem is None:
                 troubles.pop(key, None)
                 continue
@@ -192,7 +246,7 @@ class Sources(Known):
             since[key] = first if isinstance(first, float) else self._now()
             troubles[key] = Trouble(since=since[key], problem=problem).json()
         self._write("troubles.json", troubles)
-        self._write("asked.json", {**self.asked(), **dict.fromkeys(came, self._now())})
+        self._write("asked.json", {**self.asked(), **dict.fromkeys((*along, *came), self._now())})
         return since
 
     def _write(self, name: str, told: Mapping[str, Json]) -> None:
@@ -203,6 +257,15 @@ class Sources(Known):
         except OSError:
             # On a full disk only the hour is lost; the problem itself is told all the same.
             part.unlink(missing_ok=True)
+
+
+def _by_place(wanted: Mapping[str, Source]) -> list[list[str]]:
+    """The keys of what is asked one after another: those of one repository share a mirror of it."""
+    groups: dict[str, list[str]] = {}
+    for key, source in wanted.items():
+        shared = isinstance(source, GitSource | BranchesSource)
+        groups.setdefault(source.place if shared else key, []).append(key)
+    return list(groups.values())
 
 
 def _taken(lock: int) -> bool:

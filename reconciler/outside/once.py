@@ -54,7 +54,9 @@ class Once(Known):
             return
         from .keeper import Sources
 
-        self._say("asking " + ", ".join(sorted({redacted(source(told).place) for told in new.values()})))
+        self._say(
+            "asking " + ", ".join(sorted({redacted(source(told).place) or "this repository" for told in new.values()}))
+        )
         problems = Sources.of(self._settings, self.folder).refresh(new.values())
         asked = self.asked()
         for name in new:

@@ -3,6 +3,10 @@
 {git: URL, ref: main, folder: public}          a branch, tag, whole ref or commit; `main` when left out
 {archive: URL or PATH, sha256: HEX, folder: dist}
 {bucket: s3://bucket/prefix, folder: …}        s3 and what else fsspec knows
+{folder: public, ref: next}                    the fleet's own repository at another ref
+{branches: ["feature/*"], max: 20, git: URL, ref: main, folder: public}
+                                               the open branches of a repository (the fleet's own without `git`), but for
+                                               `ref`, each with the content of `folder` there
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
@@ -28,13 +33,39 @@ _SCP = re.compile(r"(?:([^@/:\s]+)@)?([^/:\s]+):(\S+)")
 @dataclass(frozen=True, slots=True)
 class GitSource:
     git: str
-    """A URL (`user@host:path` is told as ssh://), or a path on the controller."""
+    """A URL (`user@host:path` is told as ssh://), or a path on the controller; empty: the fleet's own repository."""
     ref: str = "main"
     folder: str = ""
 
     @property
     def place(self) -> str:
         return self.git
+
+
+@dataclass(frozen=True, slots=True)
+class BranchesSource:
+    branches: tuple[str, ...]
+    """Globs of names; `*` is any characters."""
+    most: int
+    git: str = ""
+    ref: str = ""
+    """The branch that isn't among them: the one that is served as such."""
+    folder: str = ""
+
+    @property
+    def place(self) -> str:
+        return self.git
+
+    def of(self, branch: str) -> GitSource:
+        """The content of one of them."""
+        return GitSource(self.git, f"refs/heads/{branch}", self.folder)
+
+    def takes(self, branch: str) -> bool:
+        return (
+            branch != self.ref
+            and _REF.fullmatch(branch) is not None
+            and any(fnmatchcase(branch, pattern) for pattern in self.branches)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +90,7 @@ class BucketSource:
         return self.bucket
 
 
-Source = GitSource | ArchiveSource | BucketSource
+Source = GitSource | BranchesSource | ArchiveSource | BucketSource
 
 
 def key_of(source: Source) -> str:
@@ -70,6 +101,8 @@ def key_of(source: Source) -> str:
 
 def source_of(told: Mapping[str, Json]) -> Source:
     """The source that `from` says. Raises Refused with all that is wrong (code source-spec)."""
+    if "branches" in told:
+        return _branches(told)
     wrong: list[str] = []
     texts: dict[str, str] = {}
     for name, value in told.items():
@@ -78,6 +111,8 @@ def source_of(told: Mapping[str, Json]) -> Source:
         else:
             wrong.append(f"{name} must be text")
     first = [name for name in ("git", "archive", "bucket") if name in told]
+    if not first and "ref" in told and "folder" in told:
+        first, texts = ["git"], {"git": "", **texts}
     if len(first) != 1:
         raise _refused("one of git, archive or bucket must be said")
     allowed = {
@@ -88,7 +123,8 @@ def source_of(told: Mapping[str, Json]) -> Source:
     wrong += [f"{name} has no place beside {first[0]}" for name in sorted(set(told) - allowed[first[0]])]
     place = texts.get(first[0], "")
     folder = texts.get("folder", "").strip("/")
-    wrong += _wrong_place(first[0], place)
+    folder = "" if folder == "." else folder
+    wrong += _wrong_place(first[0], place) if "git" not in first or "git" in told else []
     if folder and (str(PurePosixPath(folder)) != folder or ".." in folder.split("/") or not folder.isprintable()):
         wrong.append("folder must be a plain path within the source")
     if first[0] == "git":
@@ -106,6 +142,17 @@ def source_of(told: Mapping[str, Json]) -> Source:
     if wrong:
         raise _refused(*wrong)
     return source
+
+
+def _branches(told: Mapping[str, Json]) -> BranchesSource:
+    """Its repository and folder are judged as those of any of its branches are."""
+    patterns, most, ref = told["branches"], told.get("max"), told.get("ref", "")
+    one = {name: told[name] for name in ("git", "folder") if name in told}
+    judged = source_of({"folder": ".", **one, "ref": ref or "main"})
+    assert isinstance(judged, GitSource)
+    if not isinstance(patterns, list) or not all(isinstance(one, str) for one in patterns) or not isinstance(most, int):
+        raise _refused("branches must be a list of patterns, and max how many there may be")
+    return BranchesSource(tuple(patterns), most, judged.git, str(ref), judged.folder)
 
 
 def _wrong_place(what: str, place: str) -> list[str]:
@@ -142,4 +189,4 @@ def _refused(*wrong: str) -> Refused:
     return Refused(*(Problem(code="source-spec", message=f"from: {words}", hint=cure) for words in wrong))
 
 
-__all__ = ["ArchiveSource", "BucketSource", "GitSource", "Source", "key_of", "source_of"]
+__all__ = ["ArchiveSource", "BranchesSource", "BucketSource", "GitSource", "Source", "key_of", "source_of"]

@@ -112,6 +112,13 @@ class GitRepo:
 
     # ---- beyond the port
 
+    def branches(self) -> Mapping[str, str]:
+        """Every branch that is here → its commit's id. Raises Refused when the repository can't be read."""
+        start = "refs/heads/"
+        with named(f"branches of {self.place}", path=str(self.path)):
+            refs = self._git().references
+            return {name.removeprefix(start): str(refs[name].target) for name in refs if name.startswith(start)}
+
     def resolve(self, rev: str = "") -> str:
         """The id of the commit that `rev` names, the tip's when empty. Raises Refused (code repo-rev)."""
         if not rev:

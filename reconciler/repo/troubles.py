@@ -127,7 +127,7 @@ TABLE: tuple[Row, ...] = (
     Row(pygit2.AuthError, r"", "repo-login", "{what}: the login was refused ({why})"),
     Row(
         Exception,
-        r"authenticat|credential|401|403|too many redirects",
+        r"authenticat|credential|\b40[13]\b|too many redirects",
         "repo-login",
         "{what}: the login was refused ({why})",
     ),

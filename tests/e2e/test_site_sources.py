@@ -1,5 +1,5 @@
 """Sites whose content isn't in the fleet's repository: another repository, an archive and a bucket, served, followed, and kept
-on the air when their source is gone."""
+on the air when their source is gone; and previews, which come and go with branches."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import logging
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,13 @@ def page(host: LabHost, site: str, path: str = "/") -> str:
     return asked(host, path, domain=f"{site}.example.com").partition("\n")[2]
 
 
+@contextmanager
+def fleet_branch(fleet: Fleet, name: str) -> Iterator[None]:
+    fleet.git("checkout", "-q", "-b", name)
+    yield
+    fleet.git("checkout", "-q", "main")
+
+
 def until(condition: Callable[[], bool], what: Callable[[], str]) -> None:
     end = time.monotonic() + 60
     while not condition():
@@ -96,7 +104,7 @@ def test_sites_from_elsewhere(make_fleet: Callable[..., Fleet], tmp_path: Path, 
     def log() -> str:
         return fleet.log.read_text()
 
-    site("docs", f"{{git: {docs.folder}, folder: public}}")
+    site("docs", f"{{git: {docs.folder}, folder: public}}\n  previews: {{branches: [feature/*]}}")
     site("app", f"{{archive: {packed}, sha256: {sha256}, folder: dist}}")
     site("shop", "{bucket: s3://sites/shop}")
     with fleet.serve(observe_every="3600"):
@@ -112,6 +120,29 @@ def test_sites_from_elsewhere(make_fleet: Callable[..., Fleet], tmp_path: Path, 
         bucket.delete_object(Bucket="sites", Key="shop/big.html")
         until(lambda: page(host, "shop") == "shop two", log)
         assert asked(host, "/big", domain="shop.example.com").startswith("404")
+
+        # A branch there has a preview for as long as it is there, and so has one of the fleet's own repository, at once.
+        docs("checkout", "-q", "-b", "feature/login")
+        docs.commit("login", public__index_dot_html="login")
+        docs("checkout", "-q", "main")
+        shown = "feature-login.docs"
+        until(lambda: page(host, shown) == "login", log)
+        assert "noindex" in asked(host, "/", "-D -", domain=f"{shown}.example.com")
+        assert page(host, "docs") == "two"
+        fleet.write("own/index.html", "own one\n")
+        site("own", "{folder: own}\n  previews: {}")
+        fleet.land("A site of the fleet's own", "-o", "wait")
+        assert page(host, "own") == "own one"
+        with fleet_branch(fleet, "new-look"):
+            fleet.write("own/index.html", "own new\n")
+            fleet.commit("A new look")
+            fleet.git("push", "-q", "origin", "new-look")
+        until(lambda: page(host, "new-look.own") == "own new", log)
+        docs("branch", "-q", "-D", "feature/login")
+        fleet.git("push", "-q", "origin", ":new-look")
+        until(lambda: page(host, shown) != "login" and page(host, "new-look.own") != "own new", log)
+        assert not host.exists("/srv/trueup/sites/docs--feature-login")
+        assert [page(host, name) for name in ("docs", "own")] == ["two", "own one"]
 
         # What can't be had refuses the push, at its line; an archive is the one that somebody reviewed.
         site("app", f"{{archive: {packed}, sha256: {'f' * 64}, folder: dist}}")

@@ -20,6 +20,7 @@ ELSEWHERE = {
     "secret-unreadable": "tests/secrets/test_sources.py",
     "plain-secret": "tests/manifests/test_plain_secrets.py",
     "no-outside": "tests/manifests/test_outside.py",
+    "gave-way": "tests/systems/sites/test_previews.py",
 }
 """Codes that no file of a repository provokes, and where they are tried."""
 

@@ -207,6 +207,12 @@ def test_every_row_leads_to_a_code_that_the_manual_lists() -> None:
     assert {row.code for row in TABLE} <= set(CODES)
 
 
+def test_digits_of_a_file_s_name_are_no_answer_of_a_server() -> None:
+    full = pygit2.GitError("cannot extend packfile '/x/pack_git2_243b9d4c03e3401c': No space left on device")
+    assert problem(full, "fetch").code == "repo-full"
+    assert problem(pygit2.GitError("unexpected http status code: 403"), "fetch").code == "repo-login"
+
+
 def test_a_token_in_a_url_is_never_shown() -> None:
     assert (
         redacted("fetch of https://bot:s3cret@git.example.org/fleet.git")

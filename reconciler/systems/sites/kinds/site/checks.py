@@ -22,7 +22,17 @@ CODES: Mapping[str, Code] = {
     "site-from": Code(
         severity="error",
         meaning="`from` doesn't say one place, or says something that has no meaning there.",
-        cure="{folder}, {git, ref, folder}, {archive, sha256, folder} or {bucket, folder}.",
+        cure="{folder}, {folder, ref}, {git, ref, folder}, {archive, sha256, folder} or {bucket, folder}.",
+    ),
+    "site-previews": Code(
+        severity="error",
+        meaning="`previews` asks for what can't be: the content has no branches, or there is no domain to put a branch before.",
+        cure="Leave previews out, take the content from a repository, or name a domain without `*`.",
+    ),
+    "previews-left-out": Code(
+        severity="warning",
+        meaning="More branches match `previews.branches` than `previews.max` allows; the last by name have no preview.",
+        cure="Delete branches that are done, narrow the patterns, or raise max.",
     ),
     "site-rules": Code(
         severity="error",
@@ -148,6 +158,9 @@ def told(change: Change) -> Iterator[str]:
     if change.want is None:
         return
     yield from _version(change.owned.spec if change.owned is not None else {}, change.want.spec)
+    if "preview" in change.want.spec:
+        yield f"preview of {change.want.spec['preview']}"
+        return  # of what comes and goes by the day its addresses are not told
     before: State = change.owned.spec if change.owned is not None else {}
     if not before.get("tree"):
         if not isinstance(change.have, Present):

@@ -9,7 +9,7 @@ from reconciler.core.kind import Finding, Resolving
 from reconciler.core.model import State
 
 PLACES = ("git", "archive", "bucket")
-_BESIDE = {"git": ("ref",), "archive": ("sha256",), "bucket": (), "folder": ()}
+_BESIDE = {"git": ("ref",), "archive": ("sha256",), "bucket": (), "folder": ("ref",)}
 """What may be said beside each of them, and `folder`."""
 
 
@@ -52,7 +52,8 @@ def content_of(spec: State, ask: Resolving) -> Content:
 
 
 def outside(said: State) -> bool:
-    return any(place in said for place in PLACES)
+    """Whether it isn't a folder of the manifest's own commit."""
+    return "ref" in said or any(place in said for place in PLACES)
 
 
 def wrong(said: State) -> Iterator[Finding]:
@@ -77,7 +78,7 @@ def _finding(message: str, *field: str) -> Finding:
         code="site-from",
         message=message,
         field=("from", *field),
-        hint="{folder}, {git, ref, folder}, {archive, sha256, folder} or {bucket, folder}",
+        hint="{folder}, {folder, ref}, {git, ref, folder}, {archive, sha256, folder} or {bucket, folder}",
     )
 
 

@@ -13,7 +13,7 @@ from reconciler.core.kind import Claim, Finding, Kind, OpContext, Part, Resolvin
 from reconciler.core.model import Change, Freight, Host, Json, Op, Present, Ref, State
 from reconciler.core.problem import Problem
 
-from . import checks, content, meaning
+from . import checks, content, meaning, previews
 
 KEEP = 5
 """Releases that stay on a host, the current one among them."""
@@ -32,6 +32,8 @@ class Site(Kind):
     def brings(self, name: str, spec: State) -> Iterable[State]:
         if content.outside(spec["from"]):
             yield spec["from"]
+        if previews.wanted(spec):
+            yield previews.source(spec)
 
     def resolve(self, name: str, spec: State, ask: Resolving) -> State:
         from reconciler.systems.sites.rules import nginx
@@ -80,6 +82,10 @@ class Site(Kind):
             told = {"content": _passwords(spec), "template": True, "group": "www-data", "mode": "0640"}
             yield Part("File", meaning.passwords(name, spec), {**private, **told})
 
+    def beside(self, name: str, spec: State, ask: Resolving) -> Iterable[Part]:
+        if previews.wanted(spec):
+            yield from previews.parts(name, spec, ask)
+
     def refs(self, name: str, spec: State) -> Iterable[Ref]:
         for part in self.parts(name, spec):
             yield Ref(part.kind, part.name)
@@ -89,11 +95,15 @@ class Site(Kind):
 
     def check(self, name: str, spec: State) -> Iterable[Finding]:
         yield from content.wrong(spec["from"])
+        if "previews" in spec:
+            yield from previews.wrong(spec)
         yield from checks.fields(name, spec)
 
     def examine(self, name: str, spec: State, ask: Resolving) -> Iterable[Finding]:
         from . import serving
 
+        if "preview" in spec:
+            return  # who writes the branch sees it there; the fleet's checks are not about it
         from_ = content.content_of(spec, ask)
         rules, problems = serving.rules(name, spec, _texts(from_))
         tree = serving.served(from_.files, from_.sizes())
@@ -102,6 +112,8 @@ class Site(Kind):
         yield from checks.few(_finding(problem, from_) for problem in (*problems, *found))
         where = from_.folder or checks.shown(from_.version)
         yield from checks.content(rules, where, from_.files, outside=bool(from_.version))
+        if previews.wanted(spec):
+            yield from previews.examined(spec, ask)
 
     def claims(self, name: str, spec: State) -> Iterable[Claim]:
         for domain in spec["domains"]:

@@ -1,0 +1,147 @@
+"""Content from outside, asked beside the rounds: what changed wakes one, what hangs holds up none, trouble is told once."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reconciler.core.model import State
+from reconciler.loop import Log
+from reconciler.loop.contents import Contents
+from reconciler.loop.wake import Heads
+from reconciler.outside.once import Once
+from reconciler.repo import GitRepo
+from reconciler.settings import Settings
+from tests.gits import Git
+from tests.gits import own_git_world as own_git_world
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Git:
+    made = Git(tmp_path / "docs")
+    made.folder.mkdir()
+    made("init", "-q", "-b", "main")
+    made.commit("one", a="1")
+    return made
+
+
+class Asked:
+    """Contents of one repository, and what came of asking."""
+
+    def __init__(self, folder: Path, docs: Git, *named: State, every: float = 3600.0) -> None:
+        (folder / "state").mkdir(exist_ok=True)
+        self.settings = Settings(
+            state_dir=folder / "state", content_from=(str(folder),), repo=str(docs.folder), content_every=every
+        )
+        self.named: tuple[State, ...] = named or ({"git": str(docs.folder)},)
+        self.changes = 0
+        self.changed = threading.Event()
+        self.log = io.StringIO()
+        self.contents = Contents(self.settings, lambda: self.named, self._changed, Log(stream=self.log))
+
+    def _changed(self) -> None:
+        self.changes += 1
+        self.changed.set()
+
+    def version(self, told: State) -> str:
+        found = Once.of(self.settings).known(told)
+        return found.digest.partition(":")[2] if found is not None else ""
+
+
+def test_a_round_is_woken_when_a_source_changed_and_only_then(docs: Git, tmp_path: Path) -> None:
+    asked = Asked(tmp_path, docs)
+    for number, act in enumerate([lambda: None, lambda: docs.commit("two", a="2")], 1):
+        act()
+        for _ in range(2):
+            asked.contents.ask()
+        assert asked.changes == number
+
+
+def test_trouble_is_told_once_and_that_it_is_over(docs: Git, tmp_path: Path) -> None:
+    asked = Asked(tmp_path, docs)
+    asked.contents.ask()
+    docs.folder.rename(tmp_path / "away")
+    for _ in range(3):
+        asked.contents.ask()
+    assert asked.log.getvalue().count("content-failed") == 1 and "holds" in asked.log.getvalue()
+    assert asked.changes == 1, "what it was holds"
+    (tmp_path / "away").rename(docs.folder)
+    asked.contents.ask()
+    assert asked.log.getvalue().count("content-well") == 1
+
+
+@pytest.mark.parametrize("every", [0.05, 3600.0])
+def test_it_is_asked_at_its_rhythm_and_at_once_when_somebody_says_so(docs: Git, tmp_path: Path, every: float) -> None:
+    asked = Asked(tmp_path, docs, every=every)
+    asked.contents.start()
+    try:
+        if every > 1:
+            asked.contents.now()
+        assert asked.changed.wait(30), asked.log.getvalue()
+    finally:
+        asked.contents.stop()
+
+
+def test_a_fault_of_its_own_ends_nothing(docs: Git, tmp_path: Path) -> None:
+    asked = Asked(tmp_path, docs, every=0.02)
+    named, tries = asked.named, []
+
+    def faulty() -> tuple[State, ...]:
+        tries.append(1)
+        if len(tries) < 3:
+            raise ValueError("a fault")
+        return named
+
+    asked.contents._named = faulty
+    asked.contents.start()
+    try:
+        assert asked.changed.wait(30)
+    finally:
+        asked.contents.stop()
+    assert asked.log.getvalue().count("content-crashed") == 2
+
+
+def test_where_a_branch_moved_only_what_is_of_the_fleet_s_own_repository_is_asked(docs: Git, tmp_path: Path) -> None:
+    other, own = {"git": str(docs.folder)}, {"folder": ".", "ref": "next"}
+    docs("branch", "next")
+    asked = Asked(tmp_path, docs, other, own)
+    asked.contents.ask(own=True)
+    assert asked.version(own) and not asked.version(other)
+    asked.contents.ask()
+    assert asked.version(other)
+
+
+def test_every_branch_but_the_followed_one_is_looked_at(docs: Git) -> None:
+    seen: list[Callable[[], str]] = []
+    heads = Heads(GitRepo(docs.folder).branches, "main", lambda: seen.append(lambda: "moved"))
+    moves = [
+        (lambda: None, 0), (lambda: docs.commit("two", a="2"), 0), (lambda: docs("branch", "next"), 1),
+        (lambda: docs("branch", "-f", "next", "main~1"), 2), (lambda: docs("branch", "-D", "next"), 3),
+    ]  # fmt: skip
+    for act, count in moves:
+        act()
+        heads.look()
+        assert len(seen) == count
+
+
+def test_asking_holds_up_nobody_who_reads(docs: Git, tmp_path: Path) -> None:
+    """A server that never answers is asked in the thread: what is known is read meanwhile, and the end comes before an answer."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/docs.git"
+        asked = Asked(tmp_path, docs)
+        asked.contents.ask()
+        asked.named = (*asked.named, {"git": url})
+        object.__setattr__(asked.settings, "content_from", (str(tmp_path), url))
+        asked.contents = Contents(asked.settings, lambda: asked.named, asked._changed, Log(stream=asked.log))
+        asked.contents.start()
+        asked.contents.now()
+        line, _ = silent.accept()
+        with line:
+            assert asked.version({"git": str(docs.folder)})
+            asked.contents.stop()
+            assert asked.contents._thread.is_alive(), "it is still asking, and nobody waits for it"
