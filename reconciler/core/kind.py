@@ -29,6 +29,9 @@ class Claim:
 
     space: str
     value: str
+    shared: str = ""
+    """As what it is taken; those who take it as the same share it (a port on which one server has TLS for many). Empty: it
+    is shared with nobody."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,8 +158,9 @@ class Kind:
     """The managed fields, from schema.yaml; set when the kind is loaded."""
     sealed: tuple[str, ...] = ()
     """The fields that hold secrets (`x-secret: true`), from schema.yaml; set when the kind is loaded."""
-    lines: tuple[str, ...] = ()
-    """The fields whose secrets have to stand in one line of a host's file (`x-takes-secret: line`); set likewise."""
+    forms: tuple[tuple[tuple[str, ...], str], ...] = ()
+    """The fields that take a secret, each as the way within the spec (`*`: any name or place of a list), and the form
+    that it must have there (`x-takes-secret`); set likewise."""
     moments: tuple[str, ...] = ()
     """The fields of the state that are of the moment (`x-moment: true`); set likewise. None of them is managed."""
 

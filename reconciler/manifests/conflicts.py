@@ -61,18 +61,20 @@ class Conflicts:
                         break
 
     def _claims(self) -> None:
-        holders: dict[Claim, list[tuple[Item, frozenset[str]]]] = {}
+        holders: dict[tuple[str, str], list[tuple[Claim, Item, frozenset[str]]]] = {}
         for item in self.items:
             for claim, hosts in self._claimed(item).items():
-                holders.setdefault(claim, []).append((item, hosts))
-        for claim, held in holders.items():
-            if len(held) < 2:
+                holders.setdefault((claim.space, claim.value), []).append((claim, item, hosts))
+        for held in holders.values():
+            if len(held) < 2 or (held[0][0].shared and len({claim for claim, _, _ in held}) == 1):
                 continue
-            for index, (item, hosts) in enumerate(held):
-                for other, other_hosts in held[:index]:
+            for index, (claim, item, hosts) in enumerate(held):
+                for other_claim, other, other_hosts in held[:index]:
+                    if claim.shared and claim == other_claim:
+                        continue
                     both = hosts & other_hosts
                     if both and item.entry.ref != other.entry.ref:
-                        self._fight(claim, item, other, both)
+                        self._fight(claim, item, other_claim, other, both)
                         break
 
     def _claimed(self, item: Item) -> Mapping[Claim, frozenset[str]]:
@@ -112,10 +114,12 @@ class Conflicts:
         if item.whole:
             self.problems.append(item.entry.failed(step, error))
 
-    def _fight(self, claim: Claim, item: Item, other: Item, both: Iterable[str]) -> None:
+    def _fight(self, claim: Claim, item: Item, other_claim: Claim, other: Item, both: Iterable[str]) -> None:
         what = f"the path {claim.value}" if claim.space == "path" else f"{claim.space} {claim.value}"
         code = _CLAIM_CODES.get(claim.space, "same-claim")
-        self._say(code, f"{what} on {counted(both)} is taken by {other.entry.ref} already, at {other.entry.at}", item,
+        theirs = f" for {other_claim.shared}" if other_claim.shared else ""
+        mine = f", and can't be for {claim.shared} too" if claim.shared else ""
+        self._say(code, f"{what} on {counted(both)} is taken by {other.entry.ref} already{theirs}, at {other.entry.at}{mine}", item,
                   _holding(item, claim.value), "keep one of the two, or narrow a selector")  # fmt: skip
 
     # ---- references

@@ -30,7 +30,7 @@ def load_kinds() -> Kinds:
         properties: Mapping[str, State] = schema["spec"].get("properties", {})
         kind.fields = tuple(name for name, said in properties.items() if said.get("x-state", True))
         kind.sealed = tuple(name for name, said in properties.items() if said.get("x-secret"))
-        kind.lines = tuple(name for name, said in properties.items() if taking.in_one_line(said))
+        kind.forms = tuple(taking.forms(schema["spec"]))
         kind.moments = _moments(schema, kind)
         kinds[kind.name] = kind
         schemas[kind.name] = {**schema, "state": _state_schema(schema, kind)}

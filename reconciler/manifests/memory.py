@@ -87,6 +87,7 @@ def _claims_told(
         yield [
             claim.space,
             claim.value,
+            claim.shared,
             None if len(there) == len(hosts) else sorted(place[host] for host in there),
         ]
 
@@ -128,8 +129,8 @@ def recalled(text: str, kept: Desired, files: Files) -> dict[str, Any]:
         if one["claims"] is not None:
             everywhere = frozenset(spread.hosts)
             facts["claims"] = {
-                Claim(space, value): everywhere if there is None else frozenset(names[index] for index in there)
-                for space, value, there in one["claims"]
+                Claim(space, value, shared): everywhere if there is None else frozenset(names[index] for index in there)
+                for space, value, shared, there in one["claims"]
             }
         items[path, blob, index] = Known(
             item=Item(entry=entry, spread=spread, own=entry.own, facts=facts),

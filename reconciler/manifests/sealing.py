@@ -12,6 +12,7 @@ from ..core.problem import Problem, Refused
 from ..core.reference import is_reference, references, replaced
 from .codes import problem
 from .documents import Entry
+from .taking import form_at
 
 Seal: TypeAlias = Callable[..., str]
 """`seal(host, text)`, and `seal(host, reference, form)`: secrets.Sealed.seal. May raise Refused for a reference."""
@@ -81,7 +82,7 @@ class Sealing:
         if known in self._failed:
             return UNSEALED
         try:
-            return {"sealed": self._sealed(host, reference, "line" if way[0] in self.kind.lines else "text")}
+            return {"sealed": self._sealed(host, reference, form_at(self.kind.forms, way))}
         except Refused as refused:
             self._failed[known] = refused.problems[0]
             return UNSEALED

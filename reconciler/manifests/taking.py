@@ -1,8 +1,9 @@
-"""Where a schema lets a secret stand in place of a value: `x-takes-secret: text` or `line` in a kind's schema.yaml."""
+"""Where a schema lets a secret stand in place of a value: `x-takes-secret: text`, or another form that it must have there
+(secrets/forms.py), in a kind's schema.yaml."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ..core.model import Json
 from ..core.reference import NAME
@@ -51,12 +52,24 @@ def taking_secrets(schema: Json) -> Json:
     return {**words, "anyOf": [{key: value for key, value in made.items() if key not in words}, dict(REFERENCE)]}
 
 
-def in_one_line(schema: Json) -> bool:
-    """Whether a secret within it has to fit into one line."""
+def forms(schema: Json, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Where a secret may stand, `*` for any name or place of a list, and in which form."""
     if not isinstance(schema, Mapping):
-        return False
-    inner = (*schema.get("properties", {}).values(), schema.get("additionalProperties"), schema.get("items"))
-    return schema.get(MARK) == "line" or any(in_one_line(one) for one in inner)
+        return
+    if MARK in schema:
+        yield at, schema[MARK]
+    for name, inner in schema.get("properties", {}).items():
+        yield from forms(inner, (*at, name))
+    for key in ("additionalProperties", "items"):
+        yield from forms(schema.get(key), (*at, "*"))
+
+
+def form_at(known: tuple[tuple[tuple[str, ...], str], ...], way: tuple[str | int, ...]) -> str:
+    """The form that a secret at `way` of a spec must have; `text` where none is said."""
+    for pattern, form in known:
+        if len(pattern) == len(way) and all(part in ("*", here) for part, here in zip(pattern, way, strict=True)):
+            return form
+    return "text"
 
 
 def sealed_within(schema: Json, sealed: Json) -> Json:

@@ -11,8 +11,9 @@ from threading import Lock
 from ..core.model import Json, canonical
 from ..core.problem import Problem, Refused
 from ..ports import Files
+from .forms import formed
 from .keys import FleetKey
-from .sources import Sources, as_line, refused
+from .sources import Sources, refused
 
 
 class Sealed:
@@ -32,8 +33,8 @@ class Sealed:
         """HMAC-SHA256, under the host's key, of a text or of what a reference to a secret stands for
         (core/reference.py); hex. Empty when the fleet's key is not at hand: not compared.
 
-        `form` is `line` where the value has to stand in one line of a host's file. Raises Refused when the value can't
-        be had, each time.
+        `form` is what the value must be where it is put (forms.py). Raises Refused when the value can't be had or is
+        something else, each time.
         """
         if self._sealer.key is None:
             return ""
@@ -41,8 +42,7 @@ class Sealed:
             plain = value.encode("utf-8", "surrogatepass")
         else:
             plain = self._value(value)
-            if form == "line":
-                plain = as_line(plain)
+            plain = formed(plain, form)
         return self._sealer.sealed(host, plain, self.plain)
 
     def _value(self, reference: Mapping[str, Json]) -> bytes:

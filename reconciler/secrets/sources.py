@@ -29,8 +29,6 @@ FOLDER = "secrets/"
 ENDINGS = (".age", ".vault")
 MOST = 1 << 20
 """Bytes of one value."""
-LONGEST_LINE = 900
-"""Bytes of a value that stands in one line of a host's file (cron's own buffer holds 1,000)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,9 +71,7 @@ class Sources:
                 found = self.opened(text.encode("utf-8", "surrogateescape"))
             case {"join": [*parts]}:
                 found = b"".join(
-                    part.encode("utf-8", "surrogatepass")
-                    if isinstance(part, str)
-                    else _chomped(self.value(part, files))
+                    part.encode("utf-8", "surrogatepass") if isinstance(part, str) else chomped(self.value(part, files))
                     for part in parts
                 )
             case _:
@@ -243,21 +239,9 @@ def identity_file(settings: Settings) -> Path | None:
     return settings.age_identity_file or (own if own.exists() else None)
 
 
-def _chomped(value: bytes) -> bytes:
+def chomped(value: bytes) -> bytes:
     """Without one closing newline, as editors and `echo` leave it."""
     return value[:-1].removesuffix(b"\r") if value.endswith(b"\n") else value
-
-
-def as_line(value: bytes) -> bytes:
-    """`value` as it can stand within one line of a host's file, without a closing newline. Raises Refused."""
-    line = _chomped(value)
-    if any(byte < 32 or byte == 127 for byte in line):
-        raise refused("its value has a line break or a control character, which this field can't hold", "use one line")
-    if not line or line != line.strip() or line[:1] in (b'"', b"'"):
-        raise refused("its value is empty, or has a blank or a quote at its end or beginning", "change the value")
-    if len(line) > LONGEST_LINE:
-        raise refused(f"its value has more than {LONGEST_LINE} bytes, which this field can't hold", "use a File")
-    return line
 
 
 def private(path: Path, most: int, forbidden: int) -> bytes:

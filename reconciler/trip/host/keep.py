@@ -69,7 +69,8 @@ def write_all(fd: int, data: bytes) -> None:
 
 def validate(command: str, content: bytes, mode: int, secret: bool) -> None:
     """Run `command` (no shell) with %s standing for a private copy of the content; Refused unless it exits 0. What it
-    said of a `secret` content is not told: checkers quote the line that they dislike."""
+    said of a `secret` content is not told: checkers quote the line that they dislike. A line that begins with `public:`
+    is: the checker vouches for it."""
     os.makedirs(SCRATCH, mode=0o700, exist_ok=True)
     copy = os.path.join(SCRATCH, "check-%d" % os.getpid())
     fd = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -85,7 +86,8 @@ def validate(command: str, content: bytes, mode: int, secret: bool) -> None:
         if done.returncode:
             said = done.stdout.decode("utf-8", "replace").replace(copy, "the new content").strip()[-600:]
             if secret:
-                said = "it may quote what is secret: run it on the host to see why"
+                lines = [line[7:].strip() for line in said.splitlines() if line.startswith("public:")]
+                said = "; ".join(lines) or "it may quote what is secret: run it on the host to see why"
             raise Refused("validate: %s exited %d: %s" % (argv[0], done.returncode, said))
     finally:
         os.unlink(copy)

@@ -21,6 +21,8 @@ CIPHERS = (
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
 """For TLS 1.2: Mozilla's intermediate list (wiki.mozilla.org/Security/Server_Side_TLS) without DHE."""
+CHALLENGES = "/.well-known/acme-challenge/"
+"""RFC 8555, 8.3."""
 _ODD = r"[\x01-\x1f\x7f\\]"
 _PLAIN = re.compile(r"/[A-Za-z0-9._/+@=,-]*")
 _DOMAIN = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
@@ -49,6 +51,8 @@ class Place:
     access_log: str | None = None
     acme: str | None = None
     """The folder below which certbot writes .well-known/acme-challenge/."""
+    asking: str | None = None
+    """Where that folder is made known to a site without `acme` while one is asked for: `NAME.site` there, if it is."""
     version: tuple[int, ...] = (1, 22, 1)
     brotli: bool = False
     """Whether the host's nginx has brotli_static. `root` then is a real path, without a symlink above it: the module that
@@ -58,8 +62,8 @@ class Place:
     """The one IPv4 address to listen at; empty for all."""
 
     def __post_init__(self) -> None:
-        paths = (self.root, self.certificate, self.key, self.previous_root, self.htpasswd, self.access_log, self.acme)
-        for path in paths:
+        paths = (self.root, self.certificate, self.key, self.previous_root, self.htpasswd, self.access_log)
+        for path in (*paths, self.acme, self.asking):
             if path and (not _PLAIN.fullmatch(path) or "/../" in path + "/"):
                 raise ValueError(f"{path!r} can't stand in a configuration.")
         for domain in self.domains:
@@ -83,9 +87,9 @@ def config(rules: Rules, tree: Tree, place: Place) -> str:
         *_common(rules, place, names),
         *headers_server,
         *pages_server,
+        *_challenges(place),
         *_gate(rules, names),
         *_release(place),
-        *_acme(place),
         *routes.lines(),
         *routes.listing(),
     ]
@@ -98,7 +102,13 @@ def config(rules: Rules, tree: Tree, place: Place) -> str:
             0,
             _server(
                 place,
-                [*_listen(place, place.http, tls=False), *_log(place, names), *_release(place), *_acme(place), *away],
+                [
+                    *_listen(place, place.http, tls=False),
+                    *_log(place, names),
+                    *_challenges(place),
+                    *_release(place),
+                    *away,
+                ],
             ),
         )
     top = [*_zones(rules, place, names), *headers_http, *pages_http]
@@ -135,6 +145,7 @@ def _tls(place: Place) -> list[str]:
     return [
         *_listen(place, place.https, tls=True),
         *(["http2 on;"] if place.version >= (1, 25, 1) else []),
+        f"# The certificate is for {' '.join(place.domains)}",
         f"ssl_certificate {word(place.certificate)};",
         f"ssl_certificate_key {word(place.key)};",
         "ssl_protocols TLSv1.2 TLSv1.3;",
@@ -219,11 +230,25 @@ def _release(place: Place) -> list[str]:
     ]
 
 
-def _acme(place: Place) -> list[str]:
-    if place.acme is None:
-        return []
+def _challenges(place: Place) -> list[str]:
+    """An authority comes over plain HTTP, from anywhere and without a password: its question is answered before any rule.
+    A site that has no certificate of one yet leaves room for that (nginx includes a pattern that matches no file)."""
+    if place.acme is not None:
+        return challenge_lines(place.acme)
+    return [f"include {word(f'{place.asking}/{place.site}[.]site')};"] if place.asking is not None else []
+
+
+def challenge_lines(folder: str) -> list[str]:
+    """What answers an authority's challenges out of a folder, in a server's block."""
     return [
-        f"location ^~ /.well-known/acme-challenge/ {{ root {word(place.acme)}; default_type text/plain; open_file_cache off; }}"
+        f"if ($uri ~ {word('^' + re.escape(CHALLENGES))}) {{ break; }}",
+        f"location ^~ {CHALLENGES} {{",
+        "  access_log off;",
+        "  auth_basic off;",
+        f"  root {word(folder)};",
+        "  default_type text/plain;",
+        "  open_file_cache off;",
+        "}",
     ]
 
 

@@ -11,7 +11,7 @@ from reconciler.core.model import Change, Present, State
 from reconciler.systems.sites.preview.troubles import CODES as PREVIEW
 from reconciler.systems.sites.rules.codes import CODES as RULES
 
-from . import meaning
+from . import meaning, tls
 
 if TYPE_CHECKING:
     from reconciler.systems.sites.rules.site import Rules
@@ -34,6 +34,7 @@ CODES: Mapping[str, Code] = {
         meaning="More branches match `previews.branches` than `previews.max` allows; the last by name have no preview.",
         cure="Delete branches that are done, narrow the patterns, or raise max.",
     ),
+    **tls.CODES,
     "site-rules": Code(
         severity="error",
         meaning="Fields of the site don't go together, or say what no server can do.",

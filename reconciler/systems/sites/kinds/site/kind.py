@@ -13,12 +13,10 @@ from reconciler.core.kind import Claim, Finding, Kind, OpContext, Part, Resolvin
 from reconciler.core.model import Change, Freight, Host, Json, Op, Present, Ref, State
 from reconciler.core.problem import Problem
 
-from . import checks, content, meaning, previews
+from . import checks, content, meaning, previews, tls
 
 KEEP = 5
 """Releases that stay on a host, the current one among them."""
-RELOAD = "[ ! -s /run/nginx.pid ] || nginx -s reload"
-"""Where nginx runs, let it read a new certificate."""
 RELEASE_LIMIT = 900.0
 """Seconds that staging a release may take on a host: links and a sync of the disk."""
 
@@ -60,11 +58,12 @@ class Site(Kind):
             "tree": tree,
             "texts": {file: list(where) for file, where in texts.items()},
             "config": config,
+            **({tls.PATHS: list(tls.paths(name, spec))} if spec.get("tls") else {}),
             "expect": serving.expected(name, spec, rules, served, release),
         }
 
     def normal(self, name: str, spec: State) -> State:
-        return {**spec, "domains": sorted(spec["domains"]), "altered": []}
+        return {**spec, "domains": sorted(spec["domains"]), "altered": [], **tls.managed(spec)}
 
     def parts(self, name: str, spec: State) -> Iterable[Part]:
         yield Part("Package", "nginx", {"state": "present"})
@@ -72,14 +71,11 @@ class Site(Kind):
         yield Part(
             "File", meaning.CONFIG, {"content": meaning.INCLUDE, "owner": "root", "group": "root", "mode": "0644"}
         )
-        private: State = {"owner": "root", "parents": True, "sensitive": True}
-        key_file: State = {**private, "group": "root", "mode": "0600", "onChange": RELOAD}
-        for path, said in zip(meaning.certificate(name, spec), _pem(spec), strict=True):
-            if isinstance(said, Mapping):
-                yield Part("File", path, {**key_file, "content": said})
+        yield from tls.parts(name, spec)
         if spec.get("basicAuth"):
             # nginx reads it at each request, as www-data.
-            told = {"content": _passwords(spec), "template": True, "group": "www-data", "mode": "0640"}
+            private: State = {"owner": "root", "group": "www-data", "mode": "0640", "parents": True, "sensitive": True}
+            told = {"content": _passwords(spec), "template": True}
             yield Part("File", meaning.passwords(name, spec), {**private, **told})
 
     def beside(self, name: str, spec: State, ask: Resolving) -> Iterable[Part]:
@@ -89,15 +85,14 @@ class Site(Kind):
     def refs(self, name: str, spec: State) -> Iterable[Ref]:
         for part in self.parts(name, spec):
             yield Ref(part.kind, part.name)
-        for path in meaning.certificate(name, spec):
-            if path:
-                yield Ref("File", path)
+        yield from tls.refs(name, spec)
 
     def check(self, name: str, spec: State) -> Iterable[Finding]:
         yield from content.wrong(spec["from"])
         if "previews" in spec:
             yield from previews.wrong(spec)
         yield from checks.fields(name, spec)
+        yield from tls.findings(spec)
 
     def examine(self, name: str, spec: State, ask: Resolving) -> Iterable[Finding]:
         from . import serving
@@ -117,8 +112,9 @@ class Site(Kind):
 
     def claims(self, name: str, spec: State) -> Iterable[Claim]:
         for domain in spec["domains"]:
-            for port in _ports(spec):
+            for port in tls.ports(spec):
                 yield Claim("domain", f"{domain}:{port}")
+        yield from tls.claims(spec)
 
     def identity(self, name: str, spec: State) -> Json:
         return name
@@ -126,7 +122,10 @@ class Site(Kind):
     # ---- comparing
 
     def manages(self, spec: State) -> tuple[str, ...]:
-        return tuple(field for field in ("release", "altered") if field in spec)
+        return tuple(field for field in ("release", "altered", "renew", "authority") if field in spec)
+
+    def whole(self, state: State) -> State:
+        return {"renew": [], "authority": "", **state}
 
     # ---- hosts
 
@@ -158,7 +157,7 @@ class Site(Kind):
             limit=RELEASE_LIMIT,
         )
         # nginx keeps files open for a while: without a reload it would go on with one that was put right.
-        altered = isinstance(change.have, Present) and bool(change.have.state.get("altered"))
+        have = change.have.state if isinstance(change.have, Present) else {}
         switch = Op(
             module="trueup.site.switch",
             args={
@@ -167,16 +166,18 @@ class Site(Kind):
                 "release": release,
                 "keep": spec.get("keep", KEEP),
                 "expect": spec["expect"],
-                "renew": altered,
+                "renew": bool(have.get("altered") or have.get("renew")),
+                "tls": list(tls.paths(name, spec)),
+                "by": tls.source(spec),
             },
             title=f"switch to release {release}",
         )
-        return (stage, switch)
+        return (stage, *tls.make(name, spec), switch)
 
     # ---- safety
 
     def protects(self, name: str, want: State | None, host: Host) -> str:
-        if want is not None and host.port in _ports(want):
+        if want is not None and host.port in tls.ports(want):
             return f"port {host.port} is the one that trueup comes in by"
         return ""
 
@@ -187,17 +188,6 @@ class Site(Kind):
 
     def facets(self, change: Change) -> tuple[str, ...]:
         return ("reload",)
-
-
-def _ports(spec: State) -> tuple[int, ...]:
-    tls = spec.get("tls")
-    return (spec.get("port", 80), tls.get("port", 443)) if tls else (spec.get("port", 80),)
-
-
-def _pem(spec: State) -> tuple[Json, Json]:
-    """What the manifest says of certificate and key: a path or a secret; nothing without TLS."""
-    tls = spec.get("tls") or {}
-    return tls.get("certificate"), tls.get("key")
 
 
 def _passwords(spec: State) -> str:

@@ -19,6 +19,8 @@ Dialect = Literal["netlify", "cloudflare"]
 
 INCLUDE = f"""# Every site that trueup has switched on. Each brings its own server blocks.
 include {ROOT}/sites/*/current/site.conf;
+# Domains for which an authority is asked for a certificate while nothing is served there yet.
+include {ROOT}/asking/*.server;
 """
 
 
@@ -40,17 +42,6 @@ def files_of(text: str) -> dict[str, str]:
 def release_id(tree: str, config: str) -> str:
     """16 hex digits: the same files under the same rules are the same release on every host."""
     return hashlib.blake2b(f"{FORMAT}\0{tree}\0{config}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-
-
-def certificate(name: str, spec: State) -> tuple[str, str]:
-    """Paths of certificate and key on the host: given, or where the secrets are put; empty without TLS."""
-    tls = spec.get("tls")
-    if not tls:
-        return "", ""
-    return tuple(  # type: ignore[return-value]
-        said if isinstance(said := tls[part], str) else f"{SECRETS}/{name}.{ending}"
-        for part, ending in (("certificate", "crt"), ("key", "key"))
-    )
 
 
 def passwords(name: str, spec: State) -> str:

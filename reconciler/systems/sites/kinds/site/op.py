@@ -2,8 +2,11 @@
 
 Arguments: `do`, and name of the site.
 stage   release, files {path: Git blob id}, packed (whether packed files go beside), config (nginx's server blocks)
+certificate  by (`selfSigned`: days; `acme`: email?, server?, caFile?, port of plain HTTP), domains, soon (days before its
+        end from which on it is made anew)
 switch  release, keep (how many releases stay), expect [{host, port, tls, url, status, etag?, location?, body?}],
-        renew (whether nginx may hold files of it open that were altered)
+        renew (whether nginx may hold files of it open that were altered), tls [certificate, key] (empty without),
+        by (where the certificate comes from: what came from elsewhere before goes)
 remove  nothing more
 
 What lies where: op_stage.py. The contents come beforehand, into the store of contents: op_disk.py.
@@ -17,6 +20,7 @@ import os
 from . import op_disk as disk
 from . import op_stage as stages
 from . import op_switch as switches
+from . import op_tls as tls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # not imported on hosts: it would cost each of them milliseconds
@@ -46,18 +50,37 @@ def work(args: dict[str, Any]) -> tuple[bool, str]:
         disk.lock(home)
         sites = disk.folder(home, "sites", make=True)
         opened.append(sites)
+        if args["do"] == "certificate":
+            return certificate(home, name, args)
         blobs = disk.Blobs(disk.folder(home, "blobs", make=True))
         try:
             if removing:
-                return switches.remove(sites, name, blobs)
+                done = switches.remove(sites, name, blobs)
+                tidy(home, name, "")
+                return done
             site = disk.folder(sites, name, make=True)
             opened.append(site)
-            return (stages.stage if args["do"] == "stage" else switches.switch)(site, blobs, args)
+            if args["do"] == "stage":
+                return stages.stage(site, blobs, args)
+            done = switches.switch(site, blobs, args)
+            tidy(home, name, args.get("by", ""))
+            return done
         finally:
             blobs.close()
     finally:
         for fd in reversed(opened):
             os.close(fd)
+
+
+def certificate(home: int, name: str, args: dict[str, Any]) -> tuple[bool, str]:
+    """The host has a good certificate for the site from now on. Raises Failure, OSError."""
+    return tls.self_signed(home, name, args["domains"], int(args["days"]), float(args["soon"]))
+
+
+def tidy(home: int, name: str, by: str) -> None:
+    """Certificates that the site had by other ways than `by` go, with their keys."""
+    if by != "selfSigned":
+        tls.forget(home, name)
 
 
 def said(error: OSError) -> str:

@@ -8,6 +8,7 @@ import stat
 from . import op_ask as ask
 from . import op_disk as disk
 from . import op_stage as stages
+from . import op_tls as tls
 from .op_disk import Blobs, Failure
 from .op_nginx import NO_MOUNTS, Nginx
 
@@ -30,13 +31,14 @@ def switch(site: int, blobs: Blobs, args: dict[str, Any]) -> tuple[bool, str]:
     finally:
         os.close(releases)
     nginx = Nginx()
+    certificate, key = args.get("tls") or ("", "")
     now, unproved = linked(site, CURRENT), linked(site, SWITCHING)
     if (
         now == release
         and not unproved
         and not args.get("renew")
         and nginx.master()
-        and not ask.wrong(args["expect"], ())
+        and not ask.wrong(args["expect"], certificate, ())
     ):
         prune(site, blobs, int(args["keep"]))
         return False, ""
@@ -44,6 +46,9 @@ def switch(site: int, blobs: Blobs, args: dict[str, Any]) -> tuple[bool, str]:
         holder = nginx.holder(port)
         if holder:
             raise Failure("port %d is taken by %s, so nginx can't serve on it: nothing was switched" % (port, holder))
+    why = tls.apart(certificate, key) if certificate else ""
+    if why:
+        raise Failure("%s: nothing was switched, what is served stays" % why)
     old = unproved or now or NOTHING
     told, warned = try_out(site, nginx, release)
     point(site, SWITCHING, old)
@@ -51,7 +56,7 @@ def switch(site: int, blobs: Blobs, args: dict[str, Any]) -> tuple[bool, str]:
     os.fsync(site)
     try:
         nginx.go_on()
-        why = ask.wrong(args["expect"])
+        why = ask.wrong(args["expect"], certificate)
         if why:
             raise Failure(why + (" (nginx warns: %s)" % warned if warned else ""))
     except Failure as failure:

@@ -4,7 +4,9 @@ nothing, follows no link but the three of trueup's own.
 Requests: {"name"}, and "files": {path: Git blob id} whose content is to be read, "whole": true for all of it.
 Answers: {"release": what is served, proved once; "" when nothing is, "altered": at most 20 paths of that release, sorted,
 whose type, size, time or content is not the release's, and such that don't belong to it ("../site.conf" is the
-configuration), "kept": the releases on disk, sorted, "files" and "bytes": how much the release is, "traffic": what the
+configuration), "kept": the releases on disk, sorted, "files" and "bytes": how much the release is, "certificates":
+[{"path", "notAfter", "names", "issuer"} or {"path", "trouble"} of the certificate that is served], "renew": why it has to be
+made or loaded anew, "ending": whether it ends soon, "authority": the server that it was asked of, "traffic": what the
 access log says of the last day (see `traffic`)}. Absent: there is no such folder.
 
 What lies where: op_stage.py. All names are opened relative to their folder, so a link that is planted meanwhile leads
@@ -33,6 +35,21 @@ READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 CHUNK = 1 << 20
 LAST_SECOND = 0x7FFFFFFF
 """The latest mtime of file systems without more bits (XFS without bigtime): the kernel cuts later ones to it."""
+SOON = 21 * 86400.0
+"""Seconds before its end from which on a certificate is told of; a quarter of its life, where it lives for a short time."""
+MADE, ASKED = "/srv/trueup/certificates/%s.pem", "/etc/letsencrypt/live/trueup-%s/fullchain.pem"
+"""Where a site's certificate is that this host made, or asked for: it is renewed here."""
+CONFIG = (
+    r'^  ssl_certificate "([^"]+)";$',
+    r"^  listen (?:[0-9.]+:)?([0-9]+) ssl",
+    r"^  # The certificate is for ([^ ].*)$",
+)
+"""Where site.conf says the certificate's path, TLS's port, the domains."""
+NONE = "no certificate can be read of it"
+AGAIN = (0.1, 0.4, 1.0)
+"""Seconds after which another certificate than the file's is asked for once more: a reload may be under way."""
+ASK_LIMIT = 3.0
+"""Seconds that nginx may take to show its certificate."""
 RECORD = 256 << 20
 """Bytes of release.json that are read."""
 MOST = 20
@@ -285,7 +302,7 @@ def one(request: dict[str, Any]) -> dict[str, Any]:
         os.close(sites)
     try:
         release = served(site)
-        state: dict[str, Any] = {"release": release, "altered": [], "kept": []}
+        state: dict[str, Any] = {"release": release, "altered": [], "kept": [], "certificates": []}
         seen = traffic(name, time.time())
         if seen is not None:
             state["traffic"] = seen
@@ -303,6 +320,7 @@ def one(request: dict[str, Any]) -> dict[str, Any]:
                     return {"state": state}
                 try:
                     state["altered"] = altered(inner, release, request, state)[:MOST]
+                    state.update(tls(inner, name))
                 finally:
                     os.close(inner)
         finally:
@@ -310,6 +328,112 @@ def one(request: dict[str, Any]) -> dict[str, Any]:
         return {"state": state}
     finally:
         os.close(site)
+
+
+# ---------------------------------------------------------------- its certificate
+
+
+def tls(release: int, site: str) -> dict[str, Any]:
+    """{"certificates", "renew", "ending", "authority"}: what the file of the served certificate says, and what follows."""
+    told: dict[str, Any] = {"certificates": [], "renew": [], "ending": [], "authority": ""}
+    try:
+        config = content(release, "site.conf", RECORD).decode("utf-8", "replace")
+    except (OSError, ValueError):
+        return told  # told as altered
+    path, port, domains = (re.search(pattern, config, re.MULTILINE) for pattern in CONFIG)
+    if path is None or port is None or domains is None:
+        return told
+    one, ours = {"path": path.group(1)}, path.group(1) in (MADE % site, ASKED % site)
+    told["certificates"].append(one)
+    shown = b""
+    try:
+        read, shown, left, life = certificate(one["path"])
+        one.update(read)
+        missing = [name for name in domains.group(1).split() if name not in read["names"]]
+        if ours and missing:
+            told["renew"].append("it is not for %s" % missing[0])
+        if left < min(SOON, life / 4):
+            ends = "%s %s" % ("ended" if left <= 0 else "ends", read["notAfter"])
+            told["ending"].append("%s %s" % (one["path"], ends))
+            told["renew"].extend(["it " + ends] if ours else [])
+    except FileNotFoundError:
+        one["trouble"] = "there is no such file"
+    except OSError as error:  # OpenSSL's too
+        one["trouble"] = plain(error.strerror or NONE)
+    except Exception:
+        one["trouble"] = NONE
+    if ours and "trouble" in one:
+        told["renew"].append(one["trouble"])
+    elif shown:
+        domain = domains.group(1).split()[0].replace("*", "trueup")
+        for pause in (*AGAIN, None):
+            if on_the_air(domain, int(port.group(1))) in (b"", shown):
+                break
+            if pause is None:
+                told["renew"].append("nginx shows another one")
+            else:
+                time.sleep(pause)
+    if one["path"] == ASKED % site:
+        told["authority"] = authority(site)
+    return told
+
+
+def certificate(path: str) -> tuple[dict[str, Any], bytes, float, float]:
+    """{"notAfter", "names", "issuer"} of the first certificate in a file, its DER, the seconds that it has left, and those
+    that it has in all. Raises what reading and OpenSSL raise."""
+    import ssl
+    from _ssl import _test_decode_cert  # type: ignore[attr-defined]
+
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode) or info.st_size > CHUNK:
+            raise ValueError("it is no file of at most 1 MiB")
+        text = os.pread(fd, CHUNK, 0).decode("ascii", "replace")
+        said = _test_decode_cert("/proc/self/fd/%d" % fd)
+    finally:
+        os.close(fd)
+    begin, end = text.index(ssl.PEM_HEADER), text.index(ssl.PEM_FOOTER)
+    first = ssl.PEM_cert_to_DER_cert(text[begin : end + len(ssl.PEM_FOOTER)])
+    ends, begins = ssl.cert_time_to_seconds(said["notAfter"]), ssl.cert_time_to_seconds(said["notBefore"])
+    issuer = ", ".join(value for part in said.get("issuer", ()) for _, value in part)
+    read = {
+        "notAfter": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends)),
+        "names": sorted({plain(name).lower() for kind, name in said.get("subjectAltName", ()) if kind == "DNS"})[:100],
+        "issuer": plain(issuer),
+    }
+    return read, first, ends - time.time(), float(ends - begins)
+
+
+def plain(text: str) -> str:
+    """What a file says, as one short line."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)[:253]
+
+
+def authority(site: str) -> str:
+    """The server that certbot had the site's certificate from; empty when it doesn't say."""
+    try:
+        with open("/etc/letsencrypt/renewal/trueup-%s.conf" % site, encoding="utf-8", errors="replace") as file:
+            found = re.search(r"(?m)^server = (\S+)", file.read(CHUNK))
+        return plain(found.group(1)) if found else ""
+    except OSError:
+        return ""
+
+
+def on_the_air(host: str, port: int) -> bytes:
+    """What this host's nginx shows for the domain, in DER; empty when it shows none."""
+    import socket
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        line = socket.create_connection(("127.0.0.1", port), ASK_LIMIT)
+        with line, context.wrap_socket(line, server_hostname=host) as shown:
+            return shown.getpeercert(True) or b""
+    except (OSError, ValueError):
+        return b""
 
 
 def probe(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:

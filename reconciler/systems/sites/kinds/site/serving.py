@@ -19,7 +19,8 @@ from reconciler.systems.sites.rules.site import RELEASE_URL, BasicAuth, Cors, En
 from reconciler.systems.sites.rules.target import escape
 from reconciler.systems.sites.rules.urls import Changed, urls_changed
 
-from .meaning import HEADERS, REDIRECTS, ROOT, Dialect, certificate, dialect_of, files_of, passwords
+from .meaning import HEADERS, REDIRECTS, ROOT, Dialect, dialect_of, files_of, passwords
+from .tls import asked_host, paths, ports, source
 
 
 def served(files: Mapping[str, str], sizes: Mapping[str, int] = MappingProxyType({})) -> Tree:
@@ -126,20 +127,21 @@ def _hsts(said: State | None) -> Hsts | None:
 
 def place(name: str, spec: State, release: str) -> Place:
     """Where a release of the site stands on a host. Raises ValueError for what can't stand in a configuration."""
-    tls = spec.get("tls")
-    crt, key = certificate(name, spec)
+    crt, key = paths(name, spec)
     return Place(
         site=name,
         domains=tuple(sorted(spec["domains"])),
         root=f"{ROOT}/sites/{name}/releases/{release}/files",
         release=release,
-        http=(spec.get("port", 80),),
-        https=(tls.get("port", 443),) if tls else (),
+        http=ports(spec)[:1],
+        https=ports(spec)[1:],
         certificate=crt,
         key=key,
         previous_root=f"{ROOT}/sites/{name}/previous/files",
         htpasswd=passwords(name, spec),
         access_log=f"/var/log/nginx/trueup-{name}.access.log",
+        acme=f"{ROOT}/acme" if source(spec) == "acme" else None,
+        asking=f"{ROOT}/asking",
     )
 
 
@@ -169,9 +171,8 @@ SAMPLE = 5
 
 def expected(name: str, spec: State, rules: Rules, tree: Tree, release: str) -> list[dict[str, Any]]:
     """What a host that serves the release answers: its id, and for a sample of pages what the rules say."""
-    tls = spec.get("tls")
-    host = spec["domains"][0].replace("*", "trueup")
-    at = {"host": host, "port": tls.get("port", 443) if tls else spec.get("port", 80), "tls": bool(tls)}
+    tls, host, port = bool(spec.get("tls")), asked_host(spec), ports(spec)[-1]
+    at = {"host": host, "port": port, "tls": tls}
     asked = [{**at, "url": RELEASE_URL, "status": 200, "body": release}]
     if rules.rate_limit is not None:
         return asked  # its own questions would use up what a client may ask
@@ -179,6 +180,6 @@ def expected(name: str, spec: State, rules: Rules, tree: Tree, release: str) -> 
     step = max(len(pages) // SAMPLE, 1)
     for url in ["/", *("/" + escape(path) for path in pages[::step][:SAMPLE])]:
         request = Request(target=url, host=host, scheme="https" if tls else "http")
-        said = answer(rules, tree, request, Here(release=release, tls=bool(tls), https_port=at["port"]))
+        said = answer(rules, tree, request, Here(release=release, tls=tls, https_port=port))
         asked.append({**at, "url": url, "status": said.status, "location": said.header("location")})
     return asked
