@@ -51,10 +51,14 @@ class Files(Protocol):
 
 
 class Outside(Protocol):
-    """Content from outside the repository: known from disk, asked over the network only by `ready`."""
+    """Content from outside the repository: known from disk, asked over the network only by `ready` and `renew`."""
 
     def ready(self, wanted: Iterable[Mapping[str, Json]]) -> None:
         """Ask those of these sources that nobody asked before, within limits, and remember what came of it. Never raises."""
+        ...
+
+    def renew(self, wanted: Iterable[Mapping[str, Json]]) -> None:
+        """Ask these sources now, whatever is known of them; the same otherwise."""
         ...
 
     def known(self, told: Mapping[str, Json]) -> Resolved | None:

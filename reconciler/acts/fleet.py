@@ -17,6 +17,7 @@ from ..core.model import Approval, Desired, GuardHit, HostPast, Json, Left, Paus
 from ..core.problem import Problem, Refused
 from ..manifests import selector
 from ..world import World
+from .outside import renew
 from .standing import Standing, silent, standing
 
 Args: TypeAlias = Mapping[str, Json]
@@ -59,6 +60,7 @@ def apply(world: World, args: Args) -> dict[str, Json]:
     with world.turn:
         if args.get("accept"):
             accept(world, args)
+        renew(world)
         before = line.reconcile(world)
         after = line.look(world, before.commit.id)
         stands = standing(world.repo.tip(), world.store.held(), after, world.now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..clock import rfc3339
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def outside_of(settings: Settings) -> Once:
-    return Once.of(settings, lambda words: print(f"trueup: {words}", file=sys.stderr, flush=True))
+    return Once.of(settings, lambda words: print(f"trueup: {words}", file=sys.stderr, flush=True), again=True)
 
 
 def outside_here() -> Once | None:
@@ -25,6 +26,16 @@ def outside_here() -> Once | None:
         return outside_of(load())
     except Refused:
         return None
+
+
+def renew(world: World) -> None:
+    """Ask what the tip has from outside, where no daemon does. What can't be read or had is for the round to tell."""
+    if world.outside is None or world.looks_again:
+        return
+    with suppress(Refused):
+        if tip := world.repo.tip():
+            world.read(tip)
+            world.outside.renew(world.sources())
 
 
 def missing(world: World) -> Iterator[Problem]:
@@ -51,4 +62,4 @@ def missing(world: World) -> Iterator[Problem]:
         )
 
 
-__all__ = ["missing", "outside_here", "outside_of"]
+__all__ = ["missing", "outside_here", "outside_of", "renew"]

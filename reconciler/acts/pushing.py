@@ -192,7 +192,7 @@ class _Judge:
         from ..secrets import FleetKey, Sealer, Sources
 
         self._settings = settings.load(environ)
-        self._outside = Once.of(self._settings, lambda words: say(f"trueup: {words}"))
+        self._outside = Once.of(self._settings, lambda words: say(f"trueup: {words}"), again=True)
         self._kinds = load_kinds()
         # Who pushes can't read the fleet's key, and need not: secrets are then not compared, and the plan says so.
         self._sealer = Sealer(FleetKey.read(self._settings.fleet_key_file), sources=Sources(settings=self._settings))

@@ -40,6 +40,7 @@ class Contents:
         self._told: frozenset[str] = frozenset()
         """What could not be reached last time: said once, not each time."""
         self._tidied = time.monotonic()
+        self._moment: str | None = None
         self._thread = threading.Thread(target=self._run, name="contents", daemon=True)
 
     @cached_property
@@ -82,15 +83,21 @@ class Contents:
 
     def ask(self, *, own: bool = False) -> None:
         """Once, for all that counts now."""
-        named = self._named()
+        try:
+            named = self._named()
+        except Refused:
+            return  # the repository can't be read: the round says so
         asked = [told for told in named if not own or _own(told)]
         if not asked:
             return
-        before = self._sources.moment()
+        if self._moment is None:
+            self._moment = self._sources.moment()
         problems = self._sources.refresh(asked)
         if not own:
             self._tell(problems)
-        if self._sources.moment() != before and not self._stop.is_set():
+        # What others asked since last time counts too: a check, a push.
+        before, self._moment = self._moment, self._sources.moment()
+        if self._moment != before and not self._stop.is_set():
             self._changed()
         if not own and time.monotonic() - self._tidied > DAY:
             self._tidied = time.monotonic()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,39 +26,53 @@ Say = Callable[[str], None]
 
 
 class Once(Known):
-    """Implements ports.Outside. `say` is told what is asked, since that may take a while."""
+    """Implements ports.Outside. `say` is told what is asked, since that may take a while. With `again`, what was asked
+    and never had is tried once more: somebody who runs a command may just have mended it."""
 
-    def __init__(self, settings: Settings, folder: Path, say: Say = lambda words: None) -> None:
+    def __init__(self, settings: Settings, folder: Path, say: Say = lambda words: None, *, again: bool = False) -> None:
         super().__init__(folder)
         self._settings = settings
         self._say = say
+        self._again = again
         self._shared = folder == settings.state_dir
+        self._tried: set[str] = set()
         self._missed: dict[str, Trouble] = {}
         """What could not be written down."""
 
     @classmethod
-    def of(cls, settings: Settings, say: Say = lambda words: None) -> Once:
-        return cls(settings, folder_of(settings), say)
+    def of(cls, settings: Settings, say: Say = lambda words: None, *, again: bool = False) -> Once:
+        return cls(settings, folder_of(settings), say, again=again)
 
     def ready(self, wanted: Iterable[Mapping[str, Json]]) -> None:
+        asked = self.asked()
+        self._ask(told for told in wanted if self._due(told, asked))
+
+    def renew(self, wanted: Iterable[Mapping[str, Json]]) -> None:
+        self._ask(wanted)
+
+    def _due(self, told: Told, asked: Mapping[str, float]) -> bool:
+        try:
+            name = key(told)
+            if name in self._tried:
+                return False
+            old = not self._shared and asked.get(name, 0.0) < time.time() - self._settings.content_every
+            return old or name not in asked or (self._again and self.known(told) is None)
+        except Refused:
+            return False  # it is no source, and the manifest is told what is wrong with it
+
+    def _ask(self, wanted: Iterable[Mapping[str, Json]]) -> None:
         new: dict[str, Told] = {}
-        asked, before = self.asked(), time.time() - self._settings.content_every
         for told in wanted:
-            try:
-                name = key(told)
-            except Refused:
-                continue  # the manifest is told what is wrong with it
-            old = name not in asked or (not self._shared and asked[name] < before)
-            if old and name not in self._missed:
-                new[name] = told
+            with suppress(Refused):
+                new[key(told)] = told
         if not new:
             return
         from .keeper import Sources
 
-        self._say(
-            "asking " + ", ".join(sorted({redacted(source(told).place) or "this repository" for told in new.values()}))
-        )
+        places = {redacted(source(told).place) or "this repository" for told in new.values()}
+        self._say("asking " + ", ".join(sorted(places)))
         problems = Sources.of(self._settings, self.folder).refresh(new.values())
+        self._tried |= new.keys()
         asked = self.asked()
         for name in new:
             if name not in asked and problems:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import logging
+import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -70,6 +71,11 @@ def fleet_branch(fleet: Fleet, name: str) -> Iterator[None]:
     fleet.git("checkout", "-q", "-b", name)
     yield
     fleet.git("checkout", "-q", "main")
+
+
+def words_of(push: subprocess.CompletedProcess[str]) -> str:
+    """What a push was told, in one line."""
+    return " ".join(push.stderr.replace("remote:", "").split())
 
 
 def until(condition: Callable[[], bool], what: Callable[[], str]) -> None:
@@ -150,7 +156,7 @@ def test_sites_from_elsewhere(make_fleet: Callable[..., Fleet], tmp_path: Path, 
         fleet.commit("Two that can't be had")
         refused = fleet.push(check=False)
         assert refused.returncode == 1
-        said = " ".join(refused.stderr.replace("remote:", "").split())
+        said = words_of(refused)
         for words in (
             "app.yaml:7:9 ",
             f"its sha256 is {sha256}",
@@ -176,13 +182,26 @@ def test_sites_from_elsewhere(make_fleet: Callable[..., Fleet], tmp_path: Path, 
         (tmp_path / "away").rename(docs.folder)
         until(lambda: not status()["content"], log)
 
-    # Without a daemon nobody asks: a plan is of what is known, and a commit's id says which version is meant.
+    # Without a daemon a plan is of what is known, and `apply` asks first; a commit's id says which version is meant.
     docs.commit("three", public__index_dot_html="three")
     assert fleet.trueup("plan").stdout.startswith("Nothing to do")
+    fleet.apply()
+    assert page(host, "docs") == "three"
     site("docs", f"{{git: {docs.folder}, ref: {first}, folder: public}}")
     fleet.land("Back to the first")
     told = fleet.trueup("plan", expect=2).stdout
-    assert f"content git:{docs('rev-parse', 'main~1')[:7]} → git:{first[:7]}" in told, told
+    assert f"content git:{docs('rev-parse', 'main')[:7]} → git:{first[:7]}" in told, told
     assert "changed: /" in told
     fleet.apply()
     assert page(host, "docs") == "one"
+
+    # What could not be had is asked again by who pushes once more.
+    late = archive(packed, "app two")
+    packed.rename(tmp_path / "away")
+    site("app", f"{{archive: {packed}, sha256: {late}, folder: dist}}")
+    fleet.commit("Two of the app")
+    assert "app.tgz: No such file" in words_of(fleet.push(check=False))
+    (tmp_path / "away").rename(packed)
+    assert "0 errors" in words_of(fleet.push())
+    fleet.apply()
+    assert page(host, "app") == "app two"
