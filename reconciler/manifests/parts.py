@@ -80,29 +80,47 @@ def giving_way(items: Sequence[Item], kinds: Kinds, problems: list[Problem]) -> 
     """`items` without those that give way: where they could not be resolved, or take what another one has."""
     if not any(item.entry.gives_way for item in items):
         return list(items)
-    taken: dict[Claim | Ref, list[Item]] = {}
+    taken: dict[Ref | tuple[str, str], list[tuple[Claim | Ref, Item]]] = {}
     for item in items:
         if not item.entry.gives_way:
-            for claim in _claims(item, kinds):
-                taken.setdefault(claim, []).append(item)
+            _take(item, _claims(item, kinds), taken)
     lost: set[Ref] = set()
     for item in items:
         if not item.entry.gives_way:
             continue
         claims = _claims(item, kinds) if item.whole else ()
-        fights = [(claim, other) for claim in claims for other in taken.get(claim, ()) if _meet(item, other)]
+        fights = [
+            (claim, other)
+            for claim in claims
+            for theirs, other in taken.get(_what(claim), ())
+            if not _share(claim, theirs) and _meet(item, other)
+        ]
         if fights:
             problems.append(_gave_way(item, *fights[0]))
         if fights or not item.whole:
             lost.add(item.entry.ref)
-            continue
-        for claim in claims:
-            taken.setdefault(claim, []).append(item)
+        else:
+            _take(item, claims, taken)
     return [
         item
         for item in items
         if not (item.entry.gives_way and item.entry.ref in lost) and item.entry.needed_by not in lost
     ]
+
+
+def _take(
+    item: Item, claims: Iterable[Claim | Ref], taken: dict[Ref | tuple[str, str], list[tuple[Claim | Ref, Item]]]
+) -> None:
+    for claim in claims:
+        taken.setdefault(_what(claim), []).append((claim, item))
+
+
+def _what(claim: Claim | Ref) -> Ref | tuple[str, str]:
+    return (claim.space, claim.value) if isinstance(claim, Claim) else claim
+
+
+def _share(claim: Claim | Ref, theirs: Claim | Ref) -> bool:
+    return isinstance(claim, Claim) and bool(claim.shared) and claim == theirs
 
 
 def _claims(item: Item, kinds: Kinds) -> Sequence[Claim | Ref]:

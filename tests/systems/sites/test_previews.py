@@ -151,6 +151,17 @@ def test_no_branch_takes_the_domain_or_the_name_of_another_site(make_git: Callab
     ]
 
 
+def test_a_preview_has_tls_as_the_site_has_by_its_own_names(make_git: Callable[[str], Git], tmp_path: Path) -> None:
+    git = make_git("docs")
+    git("branch", "next")
+    reading = Reader(tmp_path, git)("{folder: public}", "previews: {}\ntls: {selfSigned: true}")
+    assert told(reading) == [] and reading.desired is not None
+    preview = reading.desired.get(Key("web-1", "Site", "docs--next"))
+    assert preview is not None and "listen 443 ssl" in preview.spec["config"]
+    assert "server_name next.docs.example.com" in preview.spec["config"]
+    assert preview.spec["pem"] != reading.desired.get(Key("web-1", "Site", "docs")).spec["pem"]  # type: ignore[union-attr]
+
+
 def test_what_has_no_branches_or_no_domain_has_no_previews(make_git: Callable[[str], Git], tmp_path: Path) -> None:
     read = Reader(tmp_path, make_git("docs"))
     [said] = told(read("{bucket: 's3://x'}"))
