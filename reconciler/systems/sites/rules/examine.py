@@ -264,10 +264,9 @@ class _Examining:
         """The links of a file that stay in this site, with where they lead."""
         if not path.endswith((".html", ".htm", ".css")) or self.tree.packed("/" + path):
             return
-        text = self.read(path).decode("utf-8", "replace")
         own = address(self.rules, self.tree, path) or "/" + path
         here = "https://site.invalid" + quote(own, safe=SAFE)
-        found, base = (tuple(links.of_css(text)), None) if path.endswith(".css") else links.of_html(text)
+        found, base = links.of_file(path, self.tree[path].digest, lambda: self.read(path))
         try:
             here = urljoin(here, base or "")
         except ValueError:
