@@ -1,7 +1,7 @@
 """All outside sources of one controller: asked when somebody says so, known from disk at any time.
 
     stateDir/content.git          what they came to (repo/content.py): KEY/now, and KEY/was/… for the last few
-    stateDir/outside/lock         one process at a time asks and writes
+    stateDir/outside/lock*        who asks what (turns.py)
     stateDir/outside/mirrors/     other Git repositories, as far as they were fetched
     stateDir/outside/troubles.json   what can't be reached, and since when
 
@@ -11,14 +11,12 @@ refers to yet, so a kill leaves what was, and the next refresh goes on from ther
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,12 +31,10 @@ from .known import Known, Told
 from .known import source as source_of
 from .names import Limits
 from .spec import BranchesSource, GitSource, Source, key_of
-from .troubles import on_disk, refused
 from .trust import Trust
+from .turns import Turns
 
 _AT_ONCE = 4
-_WAIT = 150.0
-"""Seconds to wait for another process that asks."""
 
 
 class Sources(Known):
@@ -60,6 +56,7 @@ class Sources(Known):
         self._credentials = credentials or Credentials()
         self._now = now
         self._own = own
+        self._turns = Turns(self.room, self._clean)
         self._along: dict[str, Problem | None] = {}
         """What was asked along with the branches of a repository."""
 
@@ -80,7 +77,7 @@ class Sources(Known):
     def resolve(self, told: Told) -> Resolved:
         """Ask the source now. Raises Refused with why it can't be had; what was known stays known."""
         source = source_of(told)
-        with self._turn():
+        with self._turns.beside(), self._turns.of(_group(source)):
             try:
                 found = self._ask(source)
             except Refused as wrong:
@@ -103,14 +100,14 @@ class Sources(Known):
         if not wanted:
             return in_order(problems)
         try:
-            with self._turn(), ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="outside") as pool:
-                groups = _by_place(wanted)
-                tried = pool.map(lambda group: [self._tried(wanted[key]) for key in group], groups)
-                came = {
-                    key: told
-                    for group, all_ in zip(groups, tried, strict=True)
-                    for key, told in zip(group, all_, strict=True)
-                }
+            pool = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="outside")
+            with self._turns.beside(), pool:
+                groups: dict[str, dict[str, Source]] = {}
+                for key, source in wanted.items():
+                    groups.setdefault(_group(source), {})[key] = source
+                came: dict[str, Problem | None] = {}
+                for part in pool.map(self._in_turn, groups, groups.values()):
+                    came |= part
                 since = self._note(came)
         except Refused as wrong:
             return in_order((*problems, *wrong.problems))
@@ -118,6 +115,14 @@ class Sources(Known):
             if problem is not None:
                 problems.append(self._with_what_holds(wanted[key], problem, since.get(key, self._now())))
         return in_order(problems)
+
+    def _in_turn(self, place: str, sources: Mapping[str, Source]) -> Mapping[str, Problem | None]:
+        """What becomes of asking those of one place, one after another."""
+        try:
+            with self._turns.of(place):
+                return {key: self._tried(source) for key, source in sources.items()}
+        except Refused as wrong:
+            return dict.fromkeys(sources, wrong.problems[0])
 
     def _tried(self, source: Source) -> Problem | None:
         try:
@@ -191,7 +196,7 @@ class Sources(Known):
         """Drop what no source of `used` (those of the last commits) is or was, keeping the last few of each; how many
         objects went. Objects younger than `older` seconds stay."""
         wanted = {key_of(source): source for source in map(source_of, used)}
-        with self._turn():
+        with self._turns.alone():
             ours: dict[str, list[Kept]] = {}
             for name in list(self.content.names()):
                 key, _, rest = name.partition("/")
@@ -213,28 +218,16 @@ class Sources(Known):
                 self._write(file, {key: one for key, one in told.items() if key in wanted})
             return self.content.prune(older)
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Alone among all processes, and after whoever was killed."""
-        with on_disk(str(self.room)):
-            self.room.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = os.open(self.room / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            end = time.monotonic() + _WAIT
-            while not _taken(lock):
-                if time.monotonic() > end:
-                    raise refused(
-                        "source-unreachable", "another process of trueup is asking the sources", "Wait for it."
-                    )
-                time.sleep(0.05)
-            self.content.unlock()
-            asking.unlock(self.room)
-            yield
-        finally:
-            os.close(lock)
+    def _clean(self) -> None:
+        self.content.unlock()
+        asking.unlock(self.room)
 
     def _note(self, came: Mapping[str, Problem | None]) -> Mapping[str, float]:
         """Write down what could not be had; since when, by key."""
+        with self._turns.of("told"):
+            return self._noted(came)
+
+    def _noted(self, came: Mapping[str, Problem | None]) -> Mapping[str, float]:
         troubles = self._troubles()
         since: dict[str, float] = {}
         along, self._along = self._along, {}
@@ -259,21 +252,9 @@ class Sources(Known):
             part.unlink(missing_ok=True)
 
 
-def _by_place(wanted: Mapping[str, Source]) -> list[list[str]]:
-    """The keys of what is asked one after another: those of one repository share a mirror of it."""
-    groups: dict[str, list[str]] = {}
-    for key, source in wanted.items():
-        shared = isinstance(source, GitSource | BranchesSource)
-        groups.setdefault(source.place if shared else key, []).append(key)
-    return list(groups.values())
-
-
-def _taken(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _group(source: Source) -> str:
+    """What is asked one after another: all of one repository, which share a mirror of it."""
+    return f"git {source.place}" if isinstance(source, GitSource | BranchesSource) else key_of(source)
 
 
 def _time(at: float) -> str:

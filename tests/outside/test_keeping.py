@@ -15,6 +15,7 @@ import pytest
 
 from reconciler.core.outside import Resolved
 from reconciler.outside import keeper as keeping
+from reconciler.outside import turns
 from reconciler.outside.keeper import Sources
 from reconciler.outside.names import Limits
 from reconciler.outside.spec import key_of, source_of
@@ -209,7 +210,8 @@ def test_killed_by_the_clock_in_the_middle_of_a_download(web: Web, tmp_path: Pat
     process.kill()
     process.wait()
     go_on.set()
-    assert sorted(path.name for path in (state / "outside").iterdir()) == ["lock"], "what was on its way had no name"
+    left = {path.name.partition("-")[0] for path in (state / "outside").iterdir()}
+    assert left == {"lock"}, "what was on its way had no name"
     sources = Sources(state, Trust((web.url,)), Limits(spare=0))
     assert sources.known(told) is None and len(sources.resolve(told).files) == 20
 
@@ -292,11 +294,36 @@ def test_a_mirror_that_grew_is_fetched_anew(git: Git, make_sources: Make, tmp_pa
 
 def test_two_processes_take_turns(git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git.commit(a="1")
-    monkeypatch.setattr(keeping, "_WAIT", 0.2)
+    monkeypatch.setattr(turns, "WAIT", 0.2)
     sources = Sources(tmp_path / "state", Trust((str(git.folder),)), Limits(spare=0))
     told = {"git": str(git.folder)}
-    with sources._turn():
-        other = Sources(tmp_path / "state", Trust((str(git.folder),)), Limits(spare=0))
-        [problem] = other.refresh([told])
-        assert "another process" in problem.message and other.known(told) is None
-    assert other.refresh([told]) == () and other.known(told) is not None
+    other = Sources(tmp_path / "state", Trust((str(git.folder),)), Limits(spare=0))
+    for turn in (sources._turns.alone(), sources._turns.of(f"git {git.folder}")):
+        with turn:
+            [problem] = other.refresh([told])
+            assert "another process" in problem.message and other.known(told) is None
+    with sources._turns.beside(), sources._turns.of("git elsewhere"):
+        assert other.refresh([told]) == () and other.known(told) is not None
+        with pytest.raises(keeping.Refused):
+            other.tidy([told])
+
+
+def test_one_that_hangs_holds_up_no_other_process(git: Git, web: Web, tmp_path: Path) -> None:
+    over = threading.Event()
+    web.pages["/slow.tgz"] = lambda handler: (handler.wfile.write(b"HTTP/1.1 200 OK\r\n") and over.wait(60)) or None
+    git.commit(a="1")
+
+    def sources() -> Sources:
+        return Sources(tmp_path / "state", Trust((str(git.folder), web.url)), Limits(spare=0))
+
+    slow = {"archive": f"{web.url}/slow.tgz", "sha256": "0" * 64}
+    asking = threading.Thread(target=sources().refresh, args=([slow],))
+    asking.start()
+    try:
+        while "/slow.tgz" not in web.asked:
+            time.sleep(0.01)
+        assert sources().refresh([{"git": str(git.folder)}]) == ()
+        assert asking.is_alive(), "and it was still asking"
+    finally:
+        over.set()
+        asking.join()
