@@ -58,6 +58,8 @@ if [ "$level" != demo ]; then
     want man man-db
     want openssl openssl
     [ -e /usr/lib/nginx/modules/ngx_http_brotli_static_module.so ] || missing="$missing libnginx-mod-http-brotli-static"
+    want certbot certbot
+    want pebble pebble
     want node nodejs
     want npm npm
     want chromium chromium

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
 import pytest
 
-from reconciler.systems.sites.rules import headers
+from reconciler.systems.sites.rules import headers, redirects
 from reconciler.systems.sites.rules.answer import Request, answer
 from reconciler.systems.sites.rules.nginx import Place, config
 from reconciler.systems.sites.rules.site import BasicAuth, Cors, Entry, RateLimit, Rules, Tree, etag_of, mtime_of
@@ -150,6 +151,90 @@ def test_acme_is_served_before_everything(tmp_path: Path) -> None:
         reply = server.ask(port, "GET", "/.well-known/acme-challenge/token", "one.test", {})
         assert (reply.status, reply.body) == (200, b"proof")
         assert server.ask(port, "GET", "/", "one.test", {}).header("Location") == f"https://one.test:{tls}/"
+
+
+def gated(folder: Path) -> Rules:
+    """What would keep an authority out, all at once."""
+    server.write(folder, {"htpasswd": b"ada:{PLAIN}secret\n"})
+    moved, _ = redirects.rule("/*", "https://elsewhere.example/", 301, "netlify", force=True)
+    assert moved is not None
+    return Rules(redirects=(moved,), allow=("10.0.0.0/8",), basic_auth=BasicAuth("R", ("/*",), {"ada": ""}))
+
+
+def test_an_authority_passes_every_gate_and_so_does_nothing_else(tmp_path: Path) -> None:
+    """With `acme`, and while it is asked for the first time: then the host lays down what answers it."""
+    from reconciler.systems.sites.kinds.site import op_acme
+
+    server.write(tmp_path / "acme", {".well-known/acme-challenge/token": b"proof", ".well-known/other": b"no"})
+    server.write(tmp_path / "now", FILES)
+    asking = op_acme.SITE % op_acme.CHALLENGES
+    server.write(tmp_path / "asking", {"two.site": asking.replace("/srv/trueup", str(tmp_path)).encode()})
+    ports = [server.free_port() for _ in range(3)]
+    more: tuple[dict[str, str], ...] = (
+        {"acme": str(tmp_path / "acme")},
+        {"asking": str(tmp_path / "asking")},
+        {"asking": str(tmp_path / "none")},
+    )
+    sites = {
+        name: config(
+            gated(tmp_path),
+            tree_of(FILES),
+            place(tmp_path, name, http=(port,), htpasswd=str(tmp_path / "htpasswd"), address="127.0.0.1", **said),
+        )
+        for name, port, said in zip(("one", "two", "three"), ports, more, strict=True)
+    }
+    with server.running(tmp_path, sites):
+        for name, port in zip(("one", "two"), ports, strict=False):
+            reply = server.ask(port, "GET", "/.well-known/acme-challenge/token", f"{name}.test", {})
+            assert (reply.status, reply.body) == (200, b"proof"), name
+            for path in (
+                "other",
+                "acme-challenge/",
+                "acme-challenge/../other",
+                "acme-challenge/%2e%2e/other",
+                "acme-challenge/none",
+            ):
+                assert server.ask(port, "GET", f"/.well-known/{path}", f"{name}.test", {}).status in (
+                    301,
+                    401,
+                    403,
+                    404,
+                ), path
+        assert server.ask(ports[2], "GET", "/.well-known/acme-challenge/token", "three.test", {}).status in (
+            301,
+            401,
+            403,
+        )
+
+
+def test_without_a_release_before_names_with_a_hash_lead_nowhere(tmp_path: Path) -> None:
+    """`previous` is in every configuration, and is missing until there is a second release; or leads to one that is gone."""
+    server.write(tmp_path / "now", FILES)
+    server.write(tmp_path / "secret", {"files/app.00000bbb.js": b"secret"})
+    (tmp_path / "dangling").symlink_to("releases/gone")
+    ports = {name: server.free_port() for name in ("absent", "dangling")}
+    sites = {
+        name: config(
+            Rules(),
+            tree_of(FILES),
+            place(tmp_path, name, http=(port,), previous_root=str(tmp_path / name / "files"), address="127.0.0.1"),
+        )
+        for name, port in ports.items()
+    }
+    asked = (
+        "/app.00000bbb.js",
+        "/x/app.00000bbb.js",
+        "/../secret/files/app.00000bbb.js",
+        "/%2e%2e/%2e%2e/secret/files/app.00000bbb.js",
+    )
+    with server.running(tmp_path, sites):
+        for name, port in ports.items():
+            for target in asked:
+                reply = server.ask(port, "GET", target, f"{name}.test", {})
+                assert reply.status in (400, 404) and b"secret" not in reply.body, target
+            assert server.ask(port, "GET", "/a.txt", f"{name}.test", {}).status == 200
+    log = (tmp_path / "error.log").read_text()
+    assert not re.search(r"\[(crit|alert|emerg)\]", log), log
 
 
 def test_an_mtime_comes_from_the_content_alone() -> None:

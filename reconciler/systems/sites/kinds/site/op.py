@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import os
 
+from . import op_acme as acme
 from . import op_disk as disk
 from . import op_stage as stages
 from . import op_switch as switches
@@ -74,6 +75,8 @@ def work(args: dict[str, Any]) -> tuple[bool, str]:
 
 def certificate(home: int, name: str, args: dict[str, Any]) -> tuple[bool, str]:
     """The host has a good certificate for the site from now on. Raises Failure, OSError."""
+    if args["by"] == "acme":
+        return acme.ask(home, args)
     return tls.self_signed(home, name, args["domains"], int(args["days"]), float(args["soon"]))
 
 
@@ -81,6 +84,8 @@ def tidy(home: int, name: str, by: str) -> None:
     """Certificates that the site had by other ways than `by` go, with their keys."""
     if by != "selfSigned":
         tls.forget(home, name)
+    if by != "acme":
+        acme.forget(home, name)
 
 
 def said(error: OSError) -> str:

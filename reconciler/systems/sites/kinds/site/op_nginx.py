@@ -197,8 +197,8 @@ def words(said: str) -> str:
     return "" if "test is successful" in said else said.strip()[-600:]
 
 
-def run(argv: list[str], limit: float, before: Any = None) -> tuple[int, str]:
-    """Exit code and words. Into a file, and in a session of its own: what is started keeps its output, and outlives us."""
+def run(argv: list[str], limit: float, before: Any = None, **more: str) -> tuple[int, str]:
+    """Exit code and words; `more` variables of the environment. Into a file, and in a session of its own: what is started keeps its output, and outlives us."""
     with tempfile.TemporaryFile() as output:
         try:
             done = subprocess.run(
@@ -207,7 +207,7 @@ def run(argv: list[str], limit: float, before: Any = None) -> tuple[int, str]:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 timeout=limit,
-                env=ENVIRONMENT,
+                env={**ENVIRONMENT, **more},
                 cwd="/",
                 start_new_session=True,
                 preexec_fn=before,
