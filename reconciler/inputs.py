@@ -16,7 +16,8 @@ from .ports import Store
 
 
 def plan_from(store: Store, kinds: Kinds, desired: Desired, now: float, *, approvals: bool = True) -> Plan:
-    """The plan of `desired` from what `store` knows. Changes nothing, asks no host. Raises Refused."""
+    """The plan of `desired` from what `store` knows, with what was put back. Changes nothing, asks no host. Raises Refused."""
+    desired = store.meant(desired)
     past = store.past(desired)
     more = select.triggered(kinds, desired, [row.key for row in past.rows])
     rows = past.rows + (store.rows_for(desired, more) if more else ())

@@ -50,8 +50,9 @@ def reconcile(world: World, hosts: Sequence[str] = ()) -> Look:
 def look(world: World, rev: str) -> Look:
     """What `rev` would do now. Changes nothing, asks no host."""
     files, reading = world.read(rev)
-    plan = world.plan(reading.desired) if reading.desired is not None else None
-    return Look(commit=files.commit, problems=reading.problems, desired=reading.desired, plan=plan)
+    desired = world.store.meant(reading.desired) if reading.desired is not None else None
+    plan = world.plan(desired) if desired is not None else None
+    return Look(commit=files.commit, problems=reading.problems, desired=desired, plan=plan)
 
 
 def in_force(world: World, newest: Look) -> Look:

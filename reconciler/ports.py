@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from .core.model import (
+    Applied,
     Approval,
     Backoff,
     Commit,
@@ -19,6 +20,7 @@ from .core.model import (
     Pause,
     Plan,
     Report,
+    Rollback,
     Row,
     Untold,
     Visit,
@@ -247,6 +249,26 @@ class Store(Protocol):
 
     def pauses(self, now: float) -> tuple[Pause, ...]:
         """Pauses that hold at `now`."""
+        ...
+
+    def rollbacks(self) -> tuple[Rollback, ...]:
+        """Those that nobody ended."""
+        ...
+
+    def meant(self, desired: Desired) -> Desired:
+        """`desired` with what was put back in place of Git's word (core.rollback.meant), also of what it gave before."""
+        ...
+
+    def applied(self, kind: str, name: str) -> tuple[Applied, ...]:
+        """Every version of a resource that was applied on any host, and is remembered."""
+        ...
+
+    def roll_back(self, asked: Rollback, now: float) -> int:
+        """Remember it, in place of one of the same resource that holds; gives its number."""
+        ...
+
+    def end_rollbacks(self, numbers: Iterable[int], by: str, now: float) -> int:
+        """End these; how many held until now."""
         ...
 
     def held(self) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import manifests
-from .core import visits, wave
+from .core import rollback, visits, wave
 from .core.due import until_due
 from .core.kind import Kinds
 from .core.model import Desired, HostPast, Json, Plan, Report, State, Trouble, Visit, canonical
@@ -272,6 +272,7 @@ class World:
         """Write down what became owned or free without an op, and what was read, so that a plan of it need not read it
         again. The hosts are told at their next visit (`untold`)."""
         self._keep_reading(desired)
+        self._end_rollbacks(desired)
         if not (plan.adopt or plan.release):
             return
         noted = self.may_note(desired, {key.host for key in (*plan.adopt, *plan.release)})
@@ -287,15 +288,26 @@ class World:
         self._written = desired
         for files, reading, _ in list(self._read.values()):
             # Without its secrets' values a reading is only as good as this process knows them.
-            if reading.desired is desired and not reading.unchecked:
+            git = reading.desired
+            if git is not None and self.store.meant(git) is desired and not reading.unchecked:
                 lasting = self.sealer.lasting()
                 self.store.keep_reading(
                     manifests.key_of(files, lasting, reading.moment),
-                    desired,
+                    git,
                     reading.problems,
                     self.now(),
                     (manifests.ground_of(lasting), reading.told),
                 )
+
+    def _end_rollbacks(self, desired: Desired) -> None:
+        """Those that the commit in force ended stay so, whatever a later one says."""
+        held = self.store.rollbacks()
+        git = self.read(desired.commit.id)[1].desired if held else None
+        if git is not None and (over := rollback.over(git, self.kinds, held)):
+            ended = [one.number for one in over]
+            self.store.end_rollbacks(ended, f"commit {desired.commit.short}", self.now())
+            for one in over:
+                self.tell.say("rollback over", kind=one.kind, name=one.name, commit=desired.commit.id)
 
     def look_at(self, desired: Desired, hosts: Sequence[str]) -> None:
         """Read these hosts and keep what they say. A host that turns out to keep things that nobody asked for (our state

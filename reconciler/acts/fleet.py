@@ -17,6 +17,7 @@ from ..core.model import Approval, Desired, GuardHit, HostPast, Json, Left, Paus
 from ..core.problem import Problem, Refused
 from ..manifests import selector
 from ..world import World
+from . import rollback
 from .outside import renew
 from .standing import Standing, silent, standing
 
@@ -134,7 +135,7 @@ def _approval(met: list[GuardHit], rule: str, commit: str, who: str, now: float)
 def _newest(world: World) -> Desired:
     desired = world.read(world.newest())[1].desired
     assert desired is not None, "the newest valid commit has no errors"
-    return desired
+    return world.store.meant(desired)
 
 
 def observe(world: World, args: Args) -> dict[str, Json]:
@@ -224,6 +225,7 @@ def reborn(world: World, args: Args) -> dict[str, Json]:
 
 
 ACTS: Mapping[str, Act] = {
+    **rollback.ACTS,
     "plan": plan,
     "accept": accept,
     "apply": apply,

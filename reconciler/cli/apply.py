@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import exits
+
+if TYPE_CHECKING:
+    from ..settings import Settings
 
 
 def apply(
@@ -32,18 +36,25 @@ def apply(
 
       trueup apply 7c1e90ab --accept deletes-per-kind
     """
-    from .. import door
     from ..settings import load
-    from ..tell import round_text
-    from ..tell.progress import progress
-    from .wait import CODES, follow
 
     settings = load()
     if accept and not plan:
         raise typer.BadParameter("--accept needs the id of the plan that was shown")
     asked = {"plan": plan, "accept": list(accept or ())}
+    return carried_out(settings, limit, asked)
+
+
+def carried_out(settings: Settings, limit: float, asked: Mapping[str, Any] | None = None) -> int:
+    """Walk the line once, by the daemon where one runs, and say what came of it; gives the exit code."""
+    from .. import door
+    from ..tell import round_text
+    from ..tell.progress import progress
+    from .wait import CODES, follow
+
+    asked = asked or {}
     if door.running(settings):
-        if accept:
+        if asked.get("accept"):
             door.ask(settings, "accept", asked)
         begun = door.ask(settings, "sync")
         return follow("", limit, as_json=False, after=int(begun["round"]))

@@ -11,6 +11,7 @@ Every combination, before the code decides (D declared, O owned; `=` the state i
     D O  Absent     create, Drifted; EditedInGit (and drifted) when Git changed since it was applied
     D O  =          nothing; adopt when Git changed to what the host already is
     D O  other      update, Drifted; EditedInGit when Git changed since, `drifted` when the host had moved as well
+    D O  (was)      the same, RolledBack in place of EditedInGit, where somebody put it back to what was applied before
     D O  (identity) replace, Replaces: what can't change in place is removed and made anew
     - O  Unknown    left alone: unknown (an unseen thing is not deleted, and stays owned)
     - O  Absent     release: it is gone already
@@ -141,6 +142,8 @@ def _declared(kind: Kind, row: Row, desired: Resource) -> Decision:
     elif edited:
         before = Meaning(spec=owned.spec, digest=owned.digest, ignore=want.ignore)
         reason, drifted = Reason.EDITED_IN_GIT, bool(fields(kind, before, row.seen))
+        if want.rolled_back:
+            reason = Reason.ROLLED_BACK
     else:
         reason, drifted = Reason.DRIFTED, False
     if isinstance(row.seen, Present) and (why := kind.refuses(row.key.name, want.spec, row.seen)):

@@ -154,6 +154,9 @@ class Kind:
     digests_of: ClassVar[tuple[str, ...]] = ()
     """Spec fields holding references whose *digests* belong to the meaning: the resolver adds `loaded`,
     {ref: digest}, to the spec, and a change of what is referred to changes this resource too."""
+    rolls_back: ClassVar[bool] = False
+    """Whether what was applied before can be applied again from its spec alone (a release by its files): `trueup rollback`
+    goes back to it, by the word that `version` has for it."""
     fields: tuple[str, ...] = ()
     """The managed fields, from schema.yaml; set when the kind is loaded."""
     sealed: tuple[str, ...] = ()
@@ -227,6 +230,11 @@ class Kind:
         to a secret (core/reference.py) is sealed wherever it stands; `check`, `normal`, `claims` and the like see it
         unsealed, as `{"secret": NAME}`."""
         return tuple(name for name in self.sealed if name in spec)
+
+    def version(self, spec: State) -> str:
+        """MUST, where `rolls_back`, name what an applied spec makes of the host in one word, equal for equal effect; empty
+        for a spec that can't be gone back to."""
+        return ""
 
     # ---- comparing
 

@@ -66,6 +66,10 @@ class PlanInput:
     """False with an observed file: then no host counts as never looked at."""
 
 
+GO_ON = (Reason.DRIFTED, Reason.ROLLED_BACK)
+"""What no failed wave of a commit holds back: it is not of that commit."""
+
+
 def plan(given: PlanInput) -> Plan:
     """What would be done, in order, and what stops it."""
     decided: list[Change] = []
@@ -128,6 +132,7 @@ def plan(given: PlanInput) -> Plan:
         resources_total=sum(len(spread.hosts) for spread in given.desired.spreads),
         observed_at=given.observed_at,
         hold=held[0] if held and any(item.kind_of == "held" for item in left) else None,
+        rolled_back=given.desired.rolled_back,
         retry_at=min((failed.until for failed in waiting.values()), default=None),
     )
     unanswered = replace(made, guards=tuple(replace(hit, approved_by="") for hit in made.guards))
@@ -165,7 +170,7 @@ def _set_aside(
     wait = waiting.get(change.key)
     if wait is not None:
         return Left(key=change.key, why=f"failed before: {wait.why}", kind_of="backoff", source=change.source)
-    if held is not None and host not in held[1] and change.reason is not Reason.DRIFTED:
+    if held is not None and host not in held[1] and change.reason not in GO_ON:
         return Left(key=change.key, why=f"waits: {held[0].why}", kind_of="held", source=change.source)
     return None
 
@@ -289,6 +294,8 @@ def _canonical(kinds: Kinds, made: Plan) -> Iterator[str]:
 
 def _document(made: Plan, changes: list[Json]) -> dict[str, Json]:
     changed = len({change.key.host for change in made.changes})
+    # Only where there is something to say: the ids of all other plans are what they always were.
+    back = {"rolledBack": [one.json() for one in made.rolled_back]} if made.rolled_back else {}
     return {
         "format": 1,
         "commit": made.commit.id,
@@ -301,6 +308,7 @@ def _document(made: Plan, changes: list[Json]) -> dict[str, Json]:
             "waves": [list(hosts) for hosts in made.waves],
         },
         "guards": [_guard_json(hit) for hit in made.guards],
+        **back,
         "changes": changes,
         "adopt": [key.json() for key in made.adopt],
         "release": [key.json() for key in made.release],

@@ -26,13 +26,15 @@ def waves(
     A rule takes the hosts that its selector matches (`matches`: selector → host names); when none of the plan's hosts
     do, its percentage of the plan's hosts, at least one. The last rule takes all that are left.
 
+    What is put back goes to all its hosts at once: it was there before.
+
     `reached` are the hosts that a wave which failed got to (`hold`): they have the commit already. So a retry there and
     a little drift elsewhere are one wave, and no drift waits for a retry's gate.
     """
     hosts = {change.key.host for change in changes}
     if not hosts:
         return ()
-    new = [change for change in changes if change.key.host not in reached]
+    new = [change for change in changes if change.key.host not in reached and change.reason is not Reason.ROLLED_BACK]
     only_drift = all(change.reason is Reason.DRIFTED for change in new)
     drifted = {change.key.host for change in new}
     if only_drift and len(drifted) <= max(1, fleet_size * policy.heal_without_waves_percent / 100):

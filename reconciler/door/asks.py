@@ -47,8 +47,8 @@ LOOKS: Mapping[str, Ask] = {
 }
 """The questions that only look: those of the line, and those that a system adds in its door/looks.py."""
 
-_TEXTS = frozenset({"selector", "plan", "rev", "host", "for", "why", "who"})
-_SWITCHES = frozenset({"yes"})
+_TEXTS = frozenset({"selector", "plan", "rev", "host", "for", "why", "who", "name", "to"})
+_SWITCHES = frozenset({"yes", "end"})
 
 
 def _wrong(args: Mapping[str, Json]) -> str:

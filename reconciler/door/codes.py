@@ -23,7 +23,19 @@ ASKED: Mapping[str, Code] = {
     "report-wrong": _error("A report's folder is not whole.", "reports/README.md says what belongs into it."),
     "selector": _error("The selector can't be read.", "A host's name, a glob (web-*), or labels: role=web, !legacy."),
     "bad-span": _error("This is no span of time.", "Write 90s, 30m, 2h or 3d."),
-    "why-missing": _error("A pause needs a reason: others will ask.", 'Give one: --why "moving rack 4".'),
+    "why-missing": _error("A pause or a rollback needs a reason: others will ask.", 'Give one: --why "moving rack 4".'),
+    "rollback-of-what": _error(
+        "Git declares nothing of this name that can be put back to an earlier version.",
+        "git revert takes back anything.",
+    ),
+    "no-such-version": _error(
+        "This version was not applied, as far as is remembered.", "trueup rollback NAME --list shows what was."
+    ),
+    "rollback-alone": _error(
+        "The earlier version rests on what Git has taken away since, or takes what another has now.",
+        "git revert takes back all of it.",
+    ),
+    "not-rolled-back": _error("It is as Git says, so there is nothing to end.", "trueup rollback NAME --list."),
     "plan-changed": _error("The plan is no longer the one that was shown.", "Read trueup plan again, accept that one."),
     "no-such-guard": _error("This guard does not stop the plan.", "trueup plan names those that do."),
     "guard-final": _error("No approval lets a plan remove trueup's own way in.", "Give the manifest back."),

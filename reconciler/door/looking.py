@@ -65,7 +65,7 @@ def in_force(world: World) -> Desired | None:
         except Refused:
             continue
         if reading.desired is not None:
-            return reading.desired
+            return store_of(world).meant(reading.desired)
     return None
 
 
@@ -194,6 +194,7 @@ def status(world: World, args: Args) -> dict[str, Json]:
         "nextLook": rfc3339(_next_look(now, oldest, never, every)) if world.looks_again else None,
         "stale": newest is not None and now - newest > 2 * every,
         "left": hosts.left_the_fleet(store.db, store.names.hosts, desired),
+        "rollbacks": [one.json() for one in desired.rolled_back],
         "pauses": [
             {"selector": one.selector, "why": one.why, "who": one.who, "until": rfc3339(one.until)}
             for one in store.pauses(now)

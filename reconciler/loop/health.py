@@ -151,6 +151,8 @@ class Health:
         )
         paused = len(looking.store_of(self.world).pauses(self.world.now()))
         yield gauge("trueup_pauses", "Pauses in force.", paused)
+        back = len(desired.rolled_back)
+        yield gauge("trueup_rollbacks", "Resources that are put back against Git's word.", back)
 
 
 def state_part(settings: Settings) -> Part:

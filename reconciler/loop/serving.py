@@ -45,7 +45,7 @@ UNSETTLED = (1.0, 5.0, 30.0, 60.0, 300.0)
 """Seconds until the next round while rounds end with work left over (what was stale, what a re-read found otherwise)."""
 AGAIN = 1.0
 """Seconds within which a second signal is the same one: Ctrl-C reaches a whole group, and who starts us passes it on too."""
-WAKING = ("forget", "reborn", "resume")
+WAKING = ("forget", "reborn", "resume", "rollback")
 """Acts after which there is something to do at once."""
 AT_LEAST = 1.0
 """Seconds between two rounds that only the clock asks for."""

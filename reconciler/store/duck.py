@@ -9,11 +9,27 @@ from pathlib import Path
 
 from .. import __version__
 from ..clock import moment
+from ..core import rollback
 from ..core.kind import Kinds
-from ..core.model import Approval, Commit, Desired, HostPast, Key, Owned, Pause, Plan, Report, Row, Untold, digest
+from ..core.model import (
+    Applied,
+    Approval,
+    Commit,
+    Desired,
+    HostPast,
+    Key,
+    Owned,
+    Pause,
+    Plan,
+    Report,
+    Rollback,
+    Row,
+    Untold,
+    digest,
+)
 from ..core.model.observed import OLDER_PROBE
 from ..core.problem import Problem, Refused
-from . import bodies, copying, kept, owning, past, people, retention, rounds, troubles, verifying
+from . import bodies, copying, kept, owning, past, people, retention, rollbacks, rounds, troubles, verifying
 from .commits import LastRound
 from .db import Db, migrations
 from .names import Names
@@ -36,7 +52,10 @@ class DuckStore:
         self.names = Names(self.db)
         self.sheets = Sheets(self.db, self.names)
         self.last_round = LastRound(self.db)
-        self._queue = Queue(self.db, self.names, self.sheets, bodies.Eyes(kinds), clock)
+        history = [name for name, kind in kinds.by_name.items() if kind.rolls_back]
+        self._queue = Queue(self.db, self.names, self.sheets, bodies.Eyes(kinds), clock, history)
+        self._meant: list[tuple[Desired, tuple[Rollback, ...], Desired]] = []
+        self._rollbacks: tuple[int, tuple[Rollback, ...]] = (-1, ())
         self._round = 0
         self._round_began: float | None = None
         self._views: dict[str, View] = {}
@@ -235,6 +254,48 @@ class DuckStore:
     def approve(self, given: Approval) -> None:
         """Remember a human's yes to one guard of one commit."""
         people.approve(self.db, given)
+
+    # ---- what was applied before
+
+    def rollbacks(self) -> tuple[Rollback, ...]:
+        """Those that nobody ended."""
+        generation = self.db.generation
+        if self._rollbacks[0] != generation:
+            self._rollbacks = (generation, rollbacks.in_force(self.db, self.names))
+        return self._rollbacks[1]
+
+    def meant(self, desired: Desired) -> Desired:
+        """`desired` with what was put back in place of Git's word; the same object as long as both stay what they are, so
+        that what was laid out for it is of use."""
+        held = self.rollbacks()
+        for given, then, made in self._meant:
+            if made is desired:
+                desired = given
+            if given is desired and then == held:
+                return made
+        if not held:
+            return desired
+        made = rollback.meant(desired, self.kinds, held)
+        self._meant = [(desired, held, made), *self._meant[: KEPT - 1]]
+        return made
+
+    def applied(self, kind: str, name: str) -> tuple[Applied, ...]:
+        """Every version of a resource that was applied on any host, and is remembered."""
+        self.flush()
+        return rollbacks.applied(self.db, self.names, self.kinds, kind, name)
+
+    def roll_back(self, asked: Rollback, now: float) -> int:
+        """Remember it, in place of one of the same resource that holds; gives its number."""
+        self.flush()
+        try:
+            return rollbacks.roll_back(self.db, self.names, asked, now)
+        except BaseException:
+            self.names.forget_unsaved()
+            raise
+
+    def end_rollbacks(self, numbers: Iterable[int], by: str, now: float) -> int:
+        """End these; gives how many held until now."""
+        return rollbacks.end(self.db, numbers, by, now)
 
     # ---- the file itself
 

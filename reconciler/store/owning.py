@@ -9,6 +9,7 @@ import duckdb
 
 from ..core.model import Key, Origin, Owned, Source, Untold
 from . import bodies as bodies_
+from . import rollbacks
 from .arrays import numpy
 from .bodies import Bodies
 from .db import Db, moments, number, text, words
@@ -81,9 +82,10 @@ def write_owned(
     at: Sequence[float],
     *,
     told: bool = False,
+    history: Iterable[str] = (),
 ) -> None:
     """Insert or replace ownership, each `at` its moment; `owned_since` stays, `applied_at` moves only with the digest.
-    `told`: the hosts' own files say so themselves."""
+    `told`: the hosts' own files say so themselves. `history`: kinds of which is kept what was applied before."""
     specs = [bodies.put(dict(mine.spec)) for mine in owned]
     fresh: dict[str, Any] = {
         "host_id": numpy.array([names.hosts[mine.key.host] for mine in owned], dtype="int32"),
@@ -111,6 +113,8 @@ def write_owned(
         {"told": told},
     )
     con.unregister("fresh_owned")
+    if history:
+        rollbacks.replaced(con, history)
     con.execute("DELETE FROM owned USING kept k WHERE k.host_id = owned.host_id AND k.res_id = owned.res_id")
     con.execute("DELETE FROM let_go USING kept k WHERE k.host_id = let_go.host_id AND k.res_id = let_go.res_id")
     con.execute("INSERT INTO owned FROM kept")

@@ -36,12 +36,22 @@ class Owning:
 class Queue:
     """Reports and ownership in the order in which they came. Each method may raise Refused (troubles.py)."""
 
-    def __init__(self, db: Db, names: Names, sheets: Sheets, eyes: bodies.Eyes, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        db: Db,
+        names: Names,
+        sheets: Sheets,
+        eyes: bodies.Eyes,
+        clock: Callable[[], float],
+        history: Iterable[str] = (),
+    ) -> None:
+        """`history`: kinds of which is kept what was applied before."""
         self._db = db
         self._names = names
         self._sheets = sheets
         self._eyes = eyes
         self._clock = clock
+        self._history = tuple(history)
         self._waiting: list[Taken | Owning] = []
         self._since = 0.0
         self._hosts: set[str] = set()
@@ -95,7 +105,8 @@ class Queue:
         keys = [mine.key for mine in item.owned]
         self._names.learn(con, (key.host for key in keys), (key.ref for key in keys))
         if item.owned:
-            owning.write_owned(con, self._names, item.owned, bodies.Bodies(), [item.now] * len(item.owned))
+            at = [item.now] * len(item.owned)
+            owning.write_owned(con, self._names, item.owned, bodies.Bodies(), at, history=self._history)
         owning.drop_owned(con, self._names, item.disowned)
 
     def _declared(self, desired: Desired, host: str) -> int:

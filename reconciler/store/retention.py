@@ -1,6 +1,6 @@
 """What is too old to be kept: history that ended before a moment, and the bodies that nothing names any more.
 
-What holds now is never touched, however old it is: what is observed, owned, in force, approved for it, or paused; and
+What holds now is never touched, however old it is: what is observed, owned, in force, approved for it, paused, or rolled back; and
 the rounds in which a wave failed and others are held for it (people.wave_runs), whole: a hold must not end by age.
 """
 
@@ -13,6 +13,7 @@ from ..clock import moment
 _BODIES = (
     "SELECT state FROM observed UNION SELECT state FROM observed_past UNION SELECT spec FROM owned "
     "UNION SELECT fields FROM change UNION SELECT notes FROM change WHERE notes IS NOT NULL"
+    " UNION SELECT spec FROM applied_past UNION SELECT spec FROM rollback_host"
 )
 
 _HOLDING = (
@@ -32,6 +33,9 @@ OLD = {
     # The last one stays: rounds are counted on from it, and an outcome must not find another's number.
     "round": f"round_id IN {_ROUNDS} AND round_id < (SELECT max(round_id) FROM round)",
     "pause": "coalesce(ended_at, until) < $before AND pause_id < (SELECT max(pause_id) FROM pause)",
+    "applied_past": "valid_to < $before",
+    "rollback": "ended_at < $before AND rollback_id < (SELECT max(rollback_id) FROM rollback)",
+    "rollback_host": "rollback_id NOT IN (SELECT rollback_id FROM rollback)",
     "approval": "approved_at < $before AND commit_id NOT IN "
     "(SELECT commit_id FROM commit_read WHERE read_at >= $before OR commit_id = $held)",
     "commit_read": "read_at < $before AND commit_id <> $held",

@@ -203,6 +203,39 @@ CREATE TABLE pause (
     ended_by VARCHAR NOT NULL           -- by whom; empty when it ran out or still runs
 );
 
+-- What was applied before, of kinds that can go back to it (Kind.rolls_back); what is applied now stands in owned.
+CREATE TABLE applied_past (
+    host_id INTEGER NOT NULL,           -- host
+    res_id INTEGER NOT NULL,            -- resource
+    digest UBIGINT NOT NULL,            -- of the spec
+    spec UBIGINT NOT NULL,              -- body of that spec, sealed
+    commit_id VARCHAR NOT NULL,         -- the commit that was applied
+    valid_from TIMESTAMP NOT NULL,      -- when it reached the host
+    valid_to TIMESTAMP NOT NULL         -- when another took its place
+);
+
+-- Rollbacks, past ones too: a resource is to be as it was, though Git says otherwise.
+CREATE TABLE rollback (
+    rollback_id INTEGER NOT NULL,       -- counts from 1
+    res_id INTEGER NOT NULL,            -- resource
+    away VARCHAR NOT NULL,              -- the version that Git wanted then; when it wants another, the rollback is over
+    version VARCHAR NOT NULL,           -- the version that was gone back to
+    commit_id VARCHAR NOT NULL,         -- whose version that is
+    why VARCHAR NOT NULL,               -- as given
+    who VARCHAR NOT NULL,               -- the user of the socket's peer
+    made_at TIMESTAMP NOT NULL,         -- when
+    ended_at TIMESTAMP,                 -- when it was over
+    ended_by VARCHAR NOT NULL           -- by whom or by which commit; empty while it holds
+);
+
+-- What each host goes back to.
+CREATE TABLE rollback_host (
+    rollback_id INTEGER NOT NULL,       -- rollback
+    host_id INTEGER NOT NULL,           -- host
+    digest UBIGINT NOT NULL,            -- of the spec
+    spec UBIGINT NOT NULL               -- body of that spec, sealed
+);
+
 -- Approvals: a human's yes to one guard of what one commit was shown to do.
 CREATE TABLE approval (
     guard VARCHAR NOT NULL,             -- the rule's name

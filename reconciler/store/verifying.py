@@ -46,6 +46,8 @@ KEYS = {
     "commit_read": ("commit_id",),
     "round": ("round_id",),
     "pause": ("pause_id",),
+    "rollback": ("rollback_id",),
+    "rollback_host": ("rollback_id || ' ' || host_id",),
 }
 """Table → expressions of which no two rows may have the same value."""
 
@@ -56,6 +58,9 @@ REFERENCES = (
         (table, "res_id", "resource")
         for table in ("observed", "observed_past", "owned", "change", "outcome", "backoff", "moment")
     ),
+    *((table, "host_id", "host") for table in ("applied_past", "rollback_host")),
+    *((table, "res_id", "resource") for table in ("applied_past", "rollback")),
+    ("rollback_host", "rollback_id", "rollback"),
     ("change", "round_id", "round"),
     ("outcome", "round_id", "round"),
 )
@@ -67,6 +72,8 @@ BODIES = (
     ("owned", "spec"),
     ("change", "fields"),
     ("change", "notes"),
+    ("applied_past", "spec"),
+    ("rollback_host", "spec"),
 )
 """Table and the column whose body must be there (0: none)."""
 
@@ -84,6 +91,7 @@ WORDS = (
 RULES = (
     ("a state is kept where there is one", "observed", "(status = 1) <> (state <> 0)", "host_id || ' ' || res_id"),
     ("a round closes after it opens", "round", "closed_at < opened_at", "round_id"),
+    ("a rollback ends after it begins", "rollback", "ended_at < made_at", "rollback_id"),
     ("a pause ends after it begins", "pause", "until < made_at", "pause_id"),
 )
 """Sentence, table, what may be true of no row, and its name."""

@@ -23,6 +23,7 @@ def answer(kinds: Kinds, plan: Plan) -> dict[str, Json]:
         "summary": {**made["summary"]},
         **{name: made[name] for name in ("hosts", "guards", "changes", "adopt", "release", "left")},
         "hold": hold.of_plan(plan),
+        "rolledBack": [one.json() for one in plan.rolled_back],
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from ..core.kind import Kinds
 from ..core.model import Action, Plan
-from . import hold, unseen
+from . import hold, rollback, unseen
 from .clean import clean, plural
 from .plan_view import SIGNS, Group, changed_hosts, fold, groups
 
@@ -34,6 +34,7 @@ def text(kinds: Kinds, plan: Plan, *, pending: int = 0, base: str = "", checked:
         head.append(f"From what was known: {plural(len(plan.unreachable), 'host')} without an answer now.")
     if plan.waiting:
         head.append(esc(hold.waiting(plan.waiting)) + ".")
+    head += [esc(rollback.sentence(one.json())) + "." for one in plan.rolled_back]
     if checked:
         head.append(esc(checked))
     foot = _foot(plan, pending, base)

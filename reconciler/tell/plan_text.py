@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..core.kind import Kinds
 from ..core.model import GuardHit, Plan
 from ..core.verdict import age
-from . import hold, unseen, words
+from . import hold, rollback, unseen, words
 from .clean import clean, plural
 from .plan_view import SIGNS, Diff, Group, changed_hosts, fold, groups
 
@@ -57,6 +57,7 @@ def _lines(kinds: Kinds, plan: Plan, manner: Manner) -> Iterator[str]:
         yield _counts(plan, manner)
         if manner.observe:
             yield "Mode observe: this is shown, nothing runs (Fleet.spec.mode in trueup.yaml)."
+        yield from _put_back(plan)
         yield ""
     yield from _guards(plan)
     made = groups(kinds, plan)
@@ -108,7 +109,14 @@ def _oldest(plan: Plan, manner: Manner) -> str:
     return f" The oldest look is {age(manner.now - plan.observed_at)} old."
 
 
+def _put_back(plan: Plan) -> Iterator[str]:
+    for one in plan.rolled_back:
+        yield f"‖ {rollback.sentence(one.json())}"
+        yield f"  next: {rollback.next_step(one.json())}"
+
+
 def _nothing(plan: Plan, manner: Manner) -> Iterator[str]:
+    yield from _put_back(plan)
     never = len(plan.never_seen)
     if never:
         yield f"{plural(never, 'host')} never looked at: trueup observe"

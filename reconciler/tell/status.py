@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..core.model import Json
-from . import fields, history, hold
+from . import fields, history, hold, rollback
 from .clean import clean, plural
 from .words import SYMBOLS, Manner, ago, clock, short, stamp, table
 
@@ -79,6 +79,9 @@ def _notes(answer: Answer, manner: Manner) -> Iterator[str]:
         yield "Mode observe: differences are shown and left. To change that: `mode: enforce` in trueup.yaml."
     if answer.get("neverSeen"):
         yield f"{plural(int(answer['neverSeen']), 'host')} never looked at: trueup observe"
+    for one in answer.get("rollbacks", ()):
+        yield f"{manner.symbol('Paused')} {rollback.sentence(one)}"
+        yield f"  next: {rollback.next_step(one)}"
     for pause in answer.get("pauses", ()):
         yield (
             f"{manner.symbol('Paused')} {clean(pause['selector'])} paused by {clean(pause['who'])} until "

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reconciler.core import select
+from reconciler.core import rollback, select
 from reconciler.core.kind import Kinds
 from reconciler.core.model import (
     Absent,
@@ -28,6 +28,7 @@ from reconciler.core.model import (
     Reading,
     Report,
     Result,
+    Rollback,
     Row,
     Trouble,
     Untold,
@@ -125,6 +126,19 @@ class FakeStore:
     """(round, outcome)."""
     untold_on: dict[str, Untold] = field(default_factory=dict)
     """What the hosts have not said, as the test will have it."""
+
+    put_back: tuple[Rollback, ...] = ()
+    """Rollbacks that hold, as the test will have it."""
+
+    def rollbacks(self) -> tuple[Rollback, ...]:
+        return self.put_back
+
+    def meant(self, desired: Desired) -> Desired:
+        return rollback.meant(desired, self.kinds, self.put_back)
+
+    def end_rollbacks(self, numbers: Iterable[int], by: str, now: float) -> int:
+        self.put_back = tuple(one for one in self.put_back if one.number not in set(numbers))
+        return 0
 
     def past(self, desired: Desired) -> FakePast:
         by_kind: dict[str, int] = {}

@@ -45,6 +45,9 @@ class FakeStore:
     def past_of_hosts(self) -> Mapping[str, HostPast]:
         return self.seen
 
+    def meant(self, desired: Desired) -> Desired:
+        return desired
+
     def pauses(self, now: float) -> tuple[()]:
         return ()
 

@@ -5,11 +5,11 @@ Two rules of what may live here: a noun that more than one room needs, and nothi
 the `past` is what is owned, a plan (`planned`) of changes closes the gap, and a `visit` carries it out.
 """
 
-from .desired import Desired, Manifest, Meaning, Resource, Spread
+from .desired import Desired, Manifest, Meaning, Resource, RolledBack, Spread
 from .inventory import DEFAULT_WAVES, Host, Limit, Policy, WaveRule
 from .names import NOTHING, Commit, Json, Key, Ref, Source, State, canonical, digest, digest_of
 from .observed import Absent, Observation, Present, Unknown, observation, reading_json, same_observation
-from .past import Approval, Backoff, HostPast, Origin, Owned, Pause, Untold, WaveRun
+from .past import Applied, Approval, Backoff, GoneTo, HostPast, Origin, Owned, Pause, Rollback, Untold, WaveRun
 from .planned import Action, Change, FieldChange, GuardHit, Hold, Left, Plan, Reason, Row
 from .visit import Freight, Look, Op, Outcome, Reading, Report, Result, Trouble, Verdict, Visit
 
@@ -18,6 +18,7 @@ __all__ = [
     "NOTHING",
     "Absent",
     "Action",
+    "Applied",
     "Approval",
     "Backoff",
     "Change",
@@ -25,6 +26,7 @@ __all__ = [
     "Desired",
     "FieldChange",
     "Freight",
+    "GoneTo",
     "GuardHit",
     "Hold",
     "Host",
@@ -51,6 +53,8 @@ __all__ = [
     "Report",
     "Resource",
     "Result",
+    "Rollback",
+    "RolledBack",
     "Row",
     "Source",
     "Spread",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .inventory import Host, Policy
-from .names import Commit, Key, Ref, Source, State
+from .names import Commit, Json, Key, Ref, Source, State
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +29,8 @@ class Meaning:
     on_change: str = ""
     own_access: str = ""
     """The reason given in the annotation trueup.dev/own-access, empty when there is none."""
+    rolled_back: str = ""
+    """By whom and why, where `spec` is not Git's but one that was applied before (core/rollback.py)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +72,32 @@ class Spread:
         return self.same if self.same is not None else self.each[host]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RolledBack:
+    """A resource that is to be as it was, and not as Git says: by whom, why, on how many hosts."""
+
+    kind: str
+    name: str
+    away: str
+    version: str
+    commit: str
+    who: str
+    why: str
+    hosts: int
+
+    def json(self) -> dict[str, Json]:
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "inGit": self.away,
+            "version": self.version,
+            "commit": self.commit,
+            "hosts": self.hosts,
+            "by": self.who,
+            "why": self.why,
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Desired:
     """All that a commit wants, indexed for single look-ups; iterate `spreads` for the whole."""
@@ -78,6 +106,8 @@ class Desired:
     policy: Policy = Policy()
     hosts: Mapping[str, Host] = field(default_factory=dict)
     spreads: tuple[Spread, ...] = ()
+    rolled_back: tuple[RolledBack, ...] = ()
+    """What of it is not Git's word."""
 
     @cached_property
     def _by_ref(self) -> dict[Ref, list[tuple[frozenset[str], Spread]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -58,6 +59,48 @@ class Approval:
     """Digests of (key, action, after): the set that was shown. A later plan's set must lie within it."""
     who: str
     at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Applied:
+    """A version of a resource that was applied on a host (`Kind.version`)."""
+
+    host: str
+    version: str
+    spec: State
+    digest: str
+    commit: str
+    began: float
+    """When it was applied, seconds since 1970 UTC."""
+    ended: float | None = None
+    """When another one took its place; None: it is what trueup keeps there now."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GoneTo:
+    """The spec of an earlier version, as it was applied."""
+
+    spec: State
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rollback:
+    """Somebody put a resource back to a version that was applied before, against Git's word."""
+
+    kind: str
+    name: str
+    away: str
+    """The version that Git wanted then. It holds only while Git wants that one still."""
+    version: str
+    """That it was put back to."""
+    commit: str
+    """Whose version that is."""
+    why: str
+    who: str
+    at: float
+    hosts: Mapping[str, GoneTo]
+    number: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

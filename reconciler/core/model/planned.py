@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from .desired import Meaning, Resource
+from .desired import Meaning, Resource, RolledBack
 from .names import Commit, Json, Key, Source, digest
 from .observed import NEVER_SEEN, OLDER_PROBE, Absent, Observation
 from .past import Owned
@@ -25,6 +25,7 @@ class Reason(str, Enum):
     DRIFTED = "Drifted"
     REMOVED_FROM_GIT = "RemovedFromGit"
     REPLACES = "Replaces"
+    ROLLED_BACK = "RolledBack"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,6 +151,8 @@ class Plan:
     """When the oldest reading that this plan rests on was taken. Not part of the id."""
     hold: Hold | None = None
     """Why the changes that are left as `held` wait."""
+    rolled_back: tuple[RolledBack, ...] = ()
+    """What is not planned as Git says, but as it was before."""
     retry_at: float | None = None
     """When the first of the failures that wait is tried again, None: none waits. Not part of the id."""
 

@@ -24,6 +24,7 @@ RELEASE_LIMIT = 900.0
 class Site(Kind):
     name = "Site"
     codes = checks.CODES
+    rolls_back = True
 
     # ---- meaning
 
@@ -118,6 +119,9 @@ class Site(Kind):
 
     def identity(self, name: str, spec: State) -> Json:
         return name
+
+    def version(self, spec: State) -> str:
+        return str(spec.get("release", ""))
 
     # ---- comparing
 

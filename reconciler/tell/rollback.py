@@ -1,0 +1,64 @@
+"""What was put back against Git's word, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..core.model import Json
+from .clean import clean, plural
+from .words import short, stamp, table
+
+
+def sentence(one: Mapping[str, Json]) -> str:
+    """One line for plan, status and page; `one` as RolledBack.json has it."""
+    return clean(
+        f"{one['kind']} {one['name']} is put back to {one['version']} ({short(str(one['commit']))}) "
+        f"by {one['by']}: {one['why']}; Git says {one['inGit']}"
+    )
+
+
+def next_step(one: Mapping[str, Json]) -> str:
+    return clean(f"a commit that changes it ends that, or: trueup rollback {one['name']} --end")
+
+
+def back(answer: Mapping[str, Json]) -> str:
+    lines = [
+        clean(
+            f"{answer['kind']} {answer['name']} goes back to {answer['version']} (commit {short(str(answer['commit']))}) "
+            f"on {plural(int(answer['hosts']), 'host')}; Git says {answer['inGit']}"
+        )
+    ]
+    if answer["stay"]:
+        lines.append(clean(f"  stays as Git says on {', '.join(answer['stay'][:5])}: it never had that version"))
+    lines.append(
+        clean(f"  next: revert or mend the commit; trueup rollback {answer['name']} --end gives it back to Git")
+    )
+    return "\n".join(lines) + "\n"
+
+
+def ended(answer: Mapping[str, Json]) -> str:
+    goes = f": it goes to {answer['version']}" if answer["version"] else ""
+    return clean(f"{answer['kind']} {answer['name']} is as Git says again{goes}") + "\n"
+
+
+def versions(answer: Mapping[str, Json]) -> str:
+    """The versions, the newest first, and the rollback that holds."""
+    if not answer["versions"]:
+        return clean(f"Of {answer['kind']} {answer['name']} nothing was applied, as far as is remembered.") + "\n"
+    cells = [("VERSION", "COMMIT", "SINCE", "HOSTS", "")]
+    for one in answer["versions"]:
+        marks = [word for word, is_so in (("in Git", one["inGit"]), ("wanted now", one["wanted"])) if is_so]
+        cells.append(
+            (
+                clean(str(one["version"])),
+                short(str(one["commit"])),
+                stamp(one["at"]),
+                f"{int(one['hosts']):,}",
+                ", ".join(marks),
+            )
+        )
+    lines = [line.rstrip() for line in table(cells)]
+    held = answer["rollback"]
+    if held:
+        lines.append(clean(f"put back to {held['version']} by {held['by']} at {stamp(held['at'])}: {held['why']}"))
+    return "\n".join(lines) + "\n"
