@@ -204,6 +204,13 @@ def test_what_is_not_there_is_refused_with_the_next_step(repository: Path) -> No
         assert "error[no-such-site]" in told and "next: Name a folder of files" in told
 
 
+def test_files_that_lie_elsewhere_are_not_looked_for(repository: Path) -> None:
+    write(repository, "docs.yaml", SITE.replace("{folder: public}", "{git: https://example.org/docs.git}"))
+    told = refused(repository, "docs")
+    assert "docs.yaml: error[preview-elsewhere]" in told and "git: https://example.org/docs.git" in told
+    assert "next: Preview a checkout or a build of them: trueup site preview FOLDER." in told
+
+
 def test_a_port_that_is_taken_is_refused_with_another(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
