@@ -127,6 +127,7 @@ def test_a_running_daemon_carries_it_out(site: Fleet) -> None:
         told = site.trueup("rollback", "docs", "--why", "broken").stdout
         assert "goes back to" in told
         assert [shown(host) for host in site.hosts] == ["<h1>one</h1>"] * 2
+        assert all("is put back to" in site.trueup(words).stdout for words in ("plan", "status"))
         site.trueup("rollback", "docs", "--end")
         assert [shown(host) for host in site.hosts] == ["<h1>two</h1>"] * 2
 
