@@ -142,17 +142,19 @@ def at(world: World, args: Args) -> dict[str, Json]:
 
 
 def problems(world: World, args: Args) -> dict[str, Json]:
-    """What is wrong with the newest commit, or with `commit`."""
+    """What is wrong with the newest commit, and with its sources outside the repository; or with `commit`."""
+    from ..acts.outside import missing
     from ..store import commits
 
     db = store_of(world).db
     rev = text(args, "commit")
     tip = _one_commit(world, rev) if rev else world.repo.tip()
+    sources = [] if rev else [{**problem.json(), "who": problem.who} for problem in missing(world)]
     found = commits.commit(db, tip)
     if found is not None:
-        return {"format": 1, "commit": found["commit"], "problems": found["problems"]}
+        return {"format": 1, "commit": found["commit"], "problems": [*found["problems"], *sources]}
     if not tip:
         return {"format": 1, "commit": commit_json(Commit()), "problems": []}
     files, reading = world.read(tip)
     listed = [{**problem.json(), "who": problem.who} for problem in reading.problems]
-    return {"format": 1, "commit": commit_json(files.commit), "problems": listed}
+    return {"format": 1, "commit": commit_json(files.commit), "problems": [*listed, *sources]}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -173,6 +174,9 @@ def test_sites_from_elsewhere(make_fleet: Callable[..., Fleet], tmp_path: Path, 
         assert trouble["severity"] == "warning" and trouble["code"] == "repo-missing"
         assert "(since 2" in trouble["message"] and "holds)" in trouble["message"]
         assert "! Content from outside: " in fleet.trueup("status", expect=None).stdout
+        page_of = fleet.settings["TRUEUP_LISTEN"]
+        [problem] = httpx.get(f"http://{page_of}/problems.json").json()["problems"]
+        assert problem["message"] == trouble["message"]
         host.run("echo hacked > /srv/trueup/sites/docs/current/files/index.html")
         fleet.trueup("sync", "--wait", expect=None)
         until(lambda: page(host, "docs") == "two", log)

@@ -158,10 +158,12 @@ def told(change: Change) -> Iterator[str]:
     """Which addresses come, differ and go, and which of those lead nowhere from then on."""
     if change.want is None:
         return
-    yield from _version(change.owned.spec if change.owned is not None else {}, change.want.spec)
+    version = _version(change.owned.spec if change.owned is not None else {}, change.want.spec)
     if "preview" in change.want.spec:
-        yield f"preview of {change.want.spec['preview']}"
-        return  # of what comes and goes by the day its addresses are not told
+        # Of what comes and goes by the day its addresses are not told.
+        yield ", ".join((f"preview of {change.want.spec['preview']}", *version))
+        return
+    yield from version
     before: State = change.owned.spec if change.owned is not None else {}
     if not before.get("tree"):
         if not isinstance(change.have, Present):
