@@ -298,9 +298,11 @@ class _Examining:
         if given.status in (400, 404):
             return f"The link to {link.url} leads nowhere: {url} is not there."
         fallback = self.rules.fallback(self.tree)
+        if fallback is None:
+            return None
         path = target.decode(url.split("?")[0])
-        stands_in = fallback is not None and given.file == fallback[1:] and not path.endswith("/")
-        if link.loads and stands_in and path not in (fallback, str(fallback).removesuffix(".html")):
+        stands_in = given.file == fallback[1:] and not path.endswith("/")
+        if link.loads and stands_in and path not in (fallback, fallback.removesuffix(".html")):
             return f"{link.url} is not there: the page of the app would come in its place."
         return None
 
