@@ -110,7 +110,7 @@ class Db:
         """One transaction on the file; all of it or nothing. Nested calls join the outer one. Raises Refused.
 
         `hosts`: the numbers of those that it is about, which the caller adds until its end: of no other host a row of
-        `observed`, `owned`, `backoff` or `host` changes. None: of any.
+        `observed`, `moment`, `owned`, `backoff` or `host` changes. None: of any.
         """
         with self.lock:
             if self._inside:

@@ -12,8 +12,8 @@ from reconciler.core.problem import Problem, Refused
 from reconciler.door.looking import add_authors, commit_json, in_force, limit, required, store_of, text
 from reconciler.manifests import words
 
-from ..store import observed
-from ..store.releases import Release, releases
+from ..store import observed, parsed
+from ..store.releases import Release, outcomes, releases
 from .declared import KIND, Declared, problems_of, sites
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ def all_sites(world: World, args: Args) -> dict[str, Json]:
 def _rows(world: World, view: View, shown: Sequence[Declared]) -> list[dict[str, Json]]:
     numbers = {site.name: view.sheet.refs[Ref(KIND, site.name)] for site in shown}
     res_ids = list(numbers.values())
+    parsed.fresh(view.db, KIND)
     stands = observed.standing(view, res_ids)
-    keys = observed.certificates(view, res_ids)
+    keys = observed.certificates(view.db, res_ids, 1)
     asked = observed.traffic(view.db, res_ids)
     made = releases(view.db, res_ids)
     return [
@@ -85,7 +86,8 @@ def _ending(key: Mapping[str, Json], now: float) -> dict[str, Json]:
     left = None
     if key["ends"]:
         left = (datetime.datetime.fromisoformat(str(key["ends"])).timestamp() - now) / 86_400
-    return {**key, "daysLeft": None if left is None else int(left // 1)}
+    shown = {name: said for name, said in key.items() if name != "total"}
+    return {**shown, "daysLeft": None if left is None else int(left // 1)}
 
 
 # ---------------------------------------------------------------- one
@@ -103,11 +105,13 @@ def one_site(world: World, args: Args) -> dict[str, Json]:
     site = declared[name]
     view = store_of(world).view(desired)
     number = view.sheet.refs[Ref(KIND, name)]
+    parsed.fresh(view.db, KIND)
     hosts = lists.resource(view, KIND, name, after=text(args, "after"), limit=limit(args, PAGE))
     sources = [{"source": source} for source in site.sources]
     add_authors(world, desired, sources)
     made = releases(view.db, [number])[number]
-    keys = observed.certificates(view, [number])[number]
+    keys = observed.certificates(view.db, [number], CERTIFICATES)[number]
+    outcomes(view.db, number, made[:RELEASES])
     wrong = problems_of(site, desired, world.read(desired.commit.id)[1].problems)
     return {
         "format": 1,
@@ -122,8 +126,8 @@ def one_site(world: World, args: Args) -> dict[str, Json]:
         "next": hosts["next"],
         "releases": [release.json() for release in made[:RELEASES]],
         "moreReleases": max(0, len(made) - RELEASES),
-        "certificates": [_ending(key, world.now()) for key in keys[:CERTIFICATES]],
-        "moreCertificates": max(0, len(keys) - CERTIFICATES),
+        "certificates": [_ending(key, world.now()) for key in keys],
+        "moreCertificates": max(0, keys[0]["total"] - CERTIFICATES) if keys else 0,
         "traffic": observed.traffic(view.db, [number]).get(number),
         "missing": observed.missing(view.db, number),
         "problems": [{**problem.json(), "who": problem.who} for problem in wrong[:PROBLEMS]],

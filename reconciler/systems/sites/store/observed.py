@@ -1,6 +1,6 @@
 """What hosts serve of sites, over all hosts of each: counted where it lies, so that it costs what a site has of hosts.
 
-States and what is of the moment come from hosts, so everything here may be of any form: what is no number counts as none.
+It reads what parsed.py made of the hosts' words: call its `fresh` first.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from reconciler.core.model import Json
 from reconciler.store.db import Db
 from reconciler.store.view import RIGHT, VERDICTS, View
 
-STATUS = ("2xx", "3xx", "4xx", "5xx")
-HOURS = 24
+from .parsed import ASKED, MOST, NUMBERS, STATES, STATUS
+
 MOST_MISSING = 10
-COUNTABLE = 2**53
-"""A number of a host's that is greater is none."""
 
 
 @dataclass
@@ -44,60 +42,55 @@ def standing(view: View, res_ids: Sequence[int]) -> dict[int, Standing]:
         return found
     one = view.resources(f"w.res_id IN ({_listed(res_ids)})")
     rows = view.db.rows(
-        f"SELECT one.res_id, one.what, one.state, count(*), min(one.applied_at) FROM ({one}) one GROUP BY ALL",
+        f"SELECT one.res_id, one.what, coalesce(b.release, ''), count(*), min(one.applied_at), max(b.files), max(b.bytes) "
+        f"FROM ({one}) one LEFT JOIN {STATES} b ON b.digest = one.state GROUP BY 1, 2, 3",
         view.values,
     )
-    texts = {
-        digest: (release or "", files, size)
-        for digest, release, files, size in view.db.rows(
-            f"SELECT digest, text->>'release', TRY_CAST(text->>'files' AS BIGINT), TRY_CAST(text->>'bytes' AS BIGINT) "
-            f"FROM body WHERE digest IN ({_listed({row[2] for row in rows if row[2]})})"
-        )
-    }
-    for res_id, what, state, count, applied in rows:
+    for res_id, what, release, count, applied, files, size in rows:
         site = found[res_id]
         site.counts[VERDICTS[what].value] += count
+        site.releases[release] = site.releases.get(release, 0) + count
         if applied is not None:
             site.applied_at = min(site.applied_at or "~", str(rfc3339(applied)))
-        if state in texts:
-            release, files, size = texts[state]
-            site.releases[release] = site.releases.get(release, 0) + count
-            if what == RIGHT:
-                site.files, site.bytes = files, size
+        if what == RIGHT:
+            site.files, site.bytes = files, size
     return found
 
 
-def certificates(view: View, res_ids: Sequence[int]) -> dict[int, list[dict[str, Json]]]:
-    """Each site → its certificates on its hosts, alike ones together, the one that ends first on top; one that can't be
-    read stands above all."""
-    rows = view.db.rows(
+def certificates(db: Db, res_ids: Sequence[int], most: int) -> dict[int, list[dict[str, Json]]]:
+    """Each site → at most so many of its certificates on its hosts, alike ones together, the one that ends first on top; one
+    that can't be read stands above all. Each knows how many there are."""
+    rows = db.rows(
         f"""
         WITH said AS (
-            SELECT s.res_id, h.name AS host, unnest(json_extract(b.text, '$.certificates[*]')) AS one
-            FROM observed s JOIN body b ON b.digest = s.state JOIN host h USING (host_id)
-            WHERE s.res_id IN ({_listed(res_ids)}) AND s.state <> 0
-        ), read AS (
-            SELECT res_id, host, coalesce(one->>'path', '') AS path, TRY_CAST(one->>'notAfter' AS TIMESTAMP) AS ends,
-                coalesce(one->>'issuer', '') AS issuer, coalesce(one->>'trouble', '') AS why,
-                json_extract_string(one, '$.names[*]') AS names
-            FROM said WHERE json_type(one) = 'OBJECT'
+            SELECT s.res_id, s.host_id, unnest(b.certificates) AS one FROM observed s JOIN {STATES} b ON b.digest = s.state
+            WHERE s.res_id IN ({_listed(res_ids)})
+        ), alike AS (
+            SELECT res_id, coalesce(one.path, '') AS path, coalesce(one.issuer, '') AS issuer, coalesce(one.trouble, '') AS why,
+                CASE WHEN one.notAfter BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31' THEN one.notAfter END AS ends,
+                one.names AS names, count(DISTINCT host_id) AS hosts, min(host_id) AS example
+            FROM said WHERE one IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6
+        ), ranked AS (
+            SELECT *, row_number() OVER (PARTITION BY res_id ORDER BY why = '', ends NULLS FIRST, path, example) AS place,
+                count(*) OVER (PARTITION BY res_id) AS total
+            FROM alike
         )
-        SELECT res_id, path, CASE WHEN ends BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31' THEN ends END AS ends,
-            issuer, why, names, count(DISTINCT host), min(host)
-        FROM read GROUP BY res_id, path, ends, issuer, why, names ORDER BY why = '', ends NULLS FIRST, path, names
+        SELECT f.res_id, left(f.path, 300), f.ends, left(f.issuer, 200), left(f.why, 300), f.names[:100], f.hosts, h.name, f.total
+        FROM ranked f JOIN host h ON h.host_id = f.example WHERE f.place <= {int(most)} ORDER BY f.res_id, f.place
         """
     )
     found: dict[int, list[dict[str, Json]]] = {res_id: [] for res_id in res_ids}
-    for res_id, path, ends, issuer, trouble, names, hosts, host in rows:
+    for res_id, path, ends, issuer, trouble, names, hosts, host, total in rows:
         found[res_id].append(
             {
-                "path": path[:300],
+                "path": path,
                 "ends": rfc3339(ends),
-                "issuer": issuer[:200],
-                "names": [name[:253] for name in (names or [])[:100] if name],
-                "trouble": trouble[:300],
+                "issuer": issuer,
+                "names": [name[:253] for name in names or [] if name],
+                "trouble": trouble,
                 "hosts": hosts,
                 "host": host,
+                "total": total,
             }
         )
     return found
@@ -105,24 +98,10 @@ def certificates(view: View, res_ids: Sequence[int]) -> dict[int, list[dict[str,
 
 def traffic(db: Db, res_ids: Sequence[int]) -> dict[int, dict[str, Json]]:
     """Each site that a host has told of → what was asked of it in the last day, all its hosts together."""
-    paths = ["$.traffic.requests", "$.traffic.bytes", *(f"$.traffic.status.{word}" for word in STATUS)]
-    paths += [f"$.traffic.hours[{hour}]" for hour in range(HOURS)]
-    numbers = ", ".join(
-        f"sum(CASE WHEN n[{place}] BETWEEN 0 AND {COUNTABLE} THEN n[{place}] ELSE 0 END)"
-        for place in range(1, len(paths) + 1)
-    )
     rows = db.rows(
-        f"""
-        WITH said AS (
-            SELECT res_id, TRY_CAST(body->>'$.traffic.from' AS BIGINT) AS since, body->>'$.traffic.whole' AS whole, read_at,
-                list_transform(json_extract_string(body, [{", ".join(f"'{path}'" for path in paths)}]),
-                    lambda x: TRY_CAST(x AS BIGINT)) AS n
-            FROM moment WHERE res_id IN ({_listed(res_ids)}) AND json_type(body, '$.traffic') = 'OBJECT'
-        )
-        SELECT res_id, count(*), count(*) FILTER (whole IS DISTINCT FROM 'true'),
-            max(since) FILTER (since BETWEEN 0 AND 32503680000 AND whole IS DISTINCT FROM 'true'), min(read_at), {numbers}
-        FROM said GROUP BY res_id
-        """
+        f"SELECT res_id, count(*), count(*) FILTER (NOT whole), max(since) FILTER (NOT whole), min(read_at), "
+        f"{', '.join(f'sum({name})' for name in NUMBERS)} FROM {ASKED} "
+        f"WHERE counted AND res_id IN ({_listed(res_ids)}) GROUP BY res_id"
     )
     made: dict[int, dict[str, Json]] = {}
     for res_id, hosts, cut, since, read_at, requests, size, *rest in rows:
@@ -131,10 +110,10 @@ def traffic(db: Db, res_ids: Sequence[int]) -> dict[int, dict[str, Json]]:
             "cut": cut,
             "since": rfc3339(float(since)) if since is not None else None,
             "readAt": rfc3339(read_at),
-            "requests": requests,
-            "bytes": size,
-            "status": dict(zip(STATUS, rest[: len(STATUS)], strict=True)),
-            "hours": list(rest[len(STATUS) :]),
+            "requests": int(requests),
+            "bytes": int(size),
+            "status": dict(zip(STATUS, map(int, rest), strict=False)),
+            "hours": [int(many) for many in rest[len(STATUS) :]],
         }
     return made
 
@@ -143,12 +122,9 @@ def missing(db: Db, res_id: int) -> list[dict[str, Json]]:
     """What was asked for most and is not there, over the site's hosts."""
     rows = db.rows(
         f"""
-        WITH said AS (
-            SELECT host_id, unnest(json_extract(body, '$.traffic.missing[*]')) AS one FROM moment WHERE res_id = {int(res_id)}
-        )
-        SELECT left(one->>'path', 200) AS path, sum(TRY_CAST(one->>'count' AS BIGINT)) AS times, count(DISTINCT host_id)
-        FROM said WHERE json_type(one) = 'OBJECT' AND one->>'path' <> ''
-            AND TRY_CAST(one->>'count' AS BIGINT) BETWEEN 1 AND {COUNTABLE}
+        WITH said AS (SELECT host_id, unnest(missing) AS one FROM {ASKED} WHERE res_id = {int(res_id)})
+        SELECT left(one.path, 200) AS path, sum(one.count) AS times, count(DISTINCT host_id)
+        FROM said WHERE one.path <> '' AND one.count BETWEEN 1 AND {MOST}
         GROUP BY 1 ORDER BY times DESC, path LIMIT {MOST_MISSING}
         """
     )
@@ -161,41 +137,35 @@ NOTHING: dict[str, Json] = {"release": "", "altered": [], "traffic": None}
 
 def on_hosts(db: Db, res_id: int, host_ids: Sequence[int]) -> dict[int, dict[str, Json]]:
     """What each of these hosts serves, which files of it are altered, and what it was asked for in the last day."""
-    status = ", ".join(f"TRY_CAST(m.body->>'$.traffic.status.{word}' AS BIGINT)" for word in STATUS)
     rows = db.rows(
         f"""
-        SELECT s.host_id, coalesce(b.text->>'release', ''), json_extract_string(b.text, '$.altered[*]'), m.read_at,
-            json_type(m.body, '$.traffic') = 'OBJECT', m.body->>'$.traffic.whole' = 'true',
-            TRY_CAST(m.body->>'$.traffic.from' AS BIGINT), TRY_CAST(m.body->>'$.traffic.requests' AS BIGINT), {status}
-        FROM observed s LEFT JOIN body b ON b.digest = s.state LEFT JOIN moment m
-            ON m.host_id = s.host_id AND m.res_id = s.res_id
+        SELECT s.host_id, coalesce(p.release, ''), json_extract_string(b.text, '$.altered[*]'), a.counted, a.read_at,
+            a.whole, a.since, a.requests, {", ".join(f"a.of_{word}" for word in STATUS)}
+        FROM observed s LEFT JOIN body b ON b.digest = s.state LEFT JOIN {STATES} p ON p.digest = s.state
+        LEFT JOIN {ASKED} a ON a.host_id = s.host_id AND a.res_id = s.res_id
         WHERE s.res_id = {int(res_id)} AND s.host_id IN ({_listed(set(host_ids))})
         """
     )
     return {
         host_id: {
-            "release": release[:64],
+            "release": release,
             "altered": [path[:300] for path in (altered or []) if path],
             "traffic": {
                 "readAt": rfc3339(read_at),
-                "since": rfc3339(float(since)) if since is not None and 0 <= since < 32_503_680_000 else None,
-                "whole": bool(whole),
-                "requests": _count(requests),
-                "status": dict(zip(STATUS, map(_count, classes), strict=True)),
+                "since": rfc3339(float(since)) if since is not None else None,
+                "whole": whole,
+                "requests": requests,
+                "status": dict(zip(STATUS, classes, strict=True)),
             }
             if counted
             else None,
         }
-        for host_id, release, altered, read_at, counted, whole, since, requests, *classes in rows
+        for host_id, release, altered, counted, read_at, whole, since, requests, *classes in rows
     }
-
-
-def _count(number: int | None) -> int:
-    return number if number is not None and 0 <= number <= COUNTABLE else 0
 
 
 def _listed(numbers: Sequence[int] | set[int]) -> str:
     return ", ".join(str(int(one)) for one in sorted(numbers)) or "NULL"
 
 
-__all__ = ["NOTHING", "STATUS", "Standing", "certificates", "missing", "on_hosts", "standing", "traffic"]
+__all__ = ["NOTHING", "Standing", "certificates", "missing", "on_hosts", "standing", "traffic"]

@@ -29,6 +29,7 @@ class Release:
     author: str
     subject: str
     notes: list[str]
+    rounds: list[int]
     ok: int = 0
     failed: int = 0
 
@@ -46,35 +47,45 @@ class Release:
 
 
 def releases(db: Db, res_ids: Sequence[int]) -> dict[int, list[Release]]:
-    """Each site → its releases, the newest first, as long as history is kept."""
+    """Each site → its releases, the newest first, as long as history is kept; what came of them: `outcomes`."""
     if not res_ids:
         return {}
     rows = db.rows(
         f"""
         WITH made AS (
-            SELECT c.res_id, c.round_id, c.fields, max(c.notes) AS notes, count(*) FILTER (o.result = 'ok') AS ok,
-                count(*) FILTER (o.result = 'failed') AS failed
-            FROM change c LEFT JOIN outcome o
-                ON o.round_id = c.round_id AND o.host_id = c.host_id AND o.res_id = c.res_id
-            WHERE c.res_id IN ({", ".join(str(int(one)) for one in res_ids)}) AND c.action <> 'delete' GROUP BY ALL
+            SELECT res_id, round_id, fields, max(notes) AS notes, count(*) AS hosts FROM change
+            WHERE res_id IN ({", ".join(str(int(one)) for one in res_ids)}) AND action <> 'delete'
+            GROUP BY res_id, round_id, fields
         )
-        SELECT m.res_id, f.text, n.text, m.ok, m.failed, r.opened_at, r.commit_id, coalesce(k.author, ''),
-            coalesce(k.subject, '')
+        SELECT m.res_id, m.round_id, f.text, n.text, r.opened_at, r.commit_id, coalesce(k.author, ''), coalesce(k.subject, '')
         FROM made m JOIN round r USING (round_id) JOIN body f ON f.digest = m.fields LEFT JOIN body n ON n.digest = m.notes
         LEFT JOIN commit_read k ON k.commit_id = r.commit_id
-        WHERE contains(f.text, '["{FIELD}",') ORDER BY m.res_id, m.round_id, m.ok DESC, f.text
+        WHERE contains(f.text, '["{FIELD}",') ORDER BY m.res_id, m.round_id, m.hosts DESC, f.text
         """
     )
     found: dict[int, list[Release]] = {int(one): [] for one in res_ids}
-    for res_id, fields, notes, ok, failed, opened, commit, author, subject in rows:
+    for res_id, round_id, fields, notes, opened, commit, author, subject in rows:
         known = found[res_id]
         name = next((str(after or "") for path, _, after in json.loads(fields) if path == FIELD), "")
         if not known or known[-1].release != name:
             said = [str(line) for line in json.loads(notes)][:NOTES] if notes else []
-            known.append(Release(name, rfc3339(opened), commit, author, subject, said))
-        known[-1].ok += ok
-        known[-1].failed += failed
+            known.append(Release(name, rfc3339(opened), commit, author, subject, said, []))
+        known[-1].rounds.append(round_id)
     return {res_id: made[::-1] for res_id, made in found.items()}
 
 
-__all__ = ["Release", "releases"]
+def outcomes(db: Db, res_id: int, shown: Sequence[Release]) -> None:
+    """Add to these releases of a site what came of them on its hosts."""
+    rounds = {round_id: release for release in shown for round_id in release.rounds}
+    if not rounds:
+        return
+    rows = db.rows(
+        f"SELECT round_id, count(*) FILTER (result = 'ok'), count(*) FILTER (result = 'failed') FROM outcome "
+        f"WHERE res_id = {int(res_id)} AND round_id IN ({', '.join(str(int(one)) for one in rounds)}) GROUP BY round_id"
+    )
+    for round_id, ok, failed in rows:
+        rounds[round_id].ok += ok
+        rounds[round_id].failed += failed
+
+
+__all__ = ["Release", "outcomes", "releases"]

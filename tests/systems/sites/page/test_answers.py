@@ -251,3 +251,18 @@ def test_whatever_a_host_says_the_pages_are_made(fleet: simulated.Fleet, client:
         assert page.status_code == 200, (path, page.text[:300])
         assert "<script>alert" not in page.text and "\u202e" not in page.text
         assert client.get(f"{path}.json").status_code == 200
+
+
+def test_what_was_read_anew_is_what_reading_all_would_give(fleet: simulated.Fleet) -> None:
+    from reconciler.systems.sites.store import parsed
+
+    ask(fleet, "sites")  # from here on only what is written is read anew
+    for number, host in enumerate(("web-1", "web-2", "web-1", "web-3")):
+        key = {"path": f"/{number}.pem", "notAfter": f"2026-12-0{number + 1}T00:00:00Z"}
+        say(fleet, host, traffic=traffic(number), certificates=[key], files=number, bytes=number)
+        fleet.later(60)
+        fleet.look_at(host)
+        little = ask(fleet, "sites"), ask(fleet, "site", site="blog")
+        parsed._SEEN.clear()
+        assert (ask(fleet, "sites"), ask(fleet, "site", site="blog")) == little
+    assert little[0]["sites"][0]["traffic"]["requests"] == 2 + 1 + 3
