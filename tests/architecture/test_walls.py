@@ -104,7 +104,9 @@ def test_core_imports_the_standard_library_only() -> None:
 
 
 def _host_side() -> list[Path]:
-    return [*PACKAGE.glob("kinds/*/probe.py"), *PACKAGE.glob("kinds/*/op.py"), *PACKAGE.glob("trip/host/*.py")]
+    kinds = [*PACKAGE.glob("kinds/*"), *PACKAGE.glob("systems/*/kinds/*")]
+    programs = [file for kind in kinds for name in ("probe.py", "op.py", "op_*.py") for file in kind.glob(name)]
+    return [*programs, *PACKAGE.glob("trip/host/*.py")]
 
 
 def test_what_runs_on_hosts_imports_no_package() -> None:
