@@ -112,7 +112,7 @@ def _run(hosts: Lab, folder: Path, begin: float, leave: bool) -> None:
         )
         if leave:
             return
-        _next(fleet, hosts.id)
+        _next(fleet, hosts.id, f"http://{web[0]}/")
         while True:
             time.sleep(3600)
 
@@ -147,12 +147,12 @@ def _show(fleet: Fleet, *argv: str) -> None:
         raise LabError(f"`{' '.join(argv)}` ended with {process.returncode}\nThe daemon's log ends with:\n{log}")
 
 
-def _next(fleet: Fleet, lab_id: str) -> None:
+def _next(fleet: Fleet, lab_id: str, site: str) -> None:
     """Write the settings for another terminal, and tell what to try in it."""
     (fleet.folder / "env").write_text(
         "".join(f"export {name}='{value}'\n" for name, value in fleet.variables().items())
         + f"export PATH='{PROJECT}/.venv/bin':\"$PATH\":/usr/sbin:/sbin\n"
-        + f"export TRUEUP_LAB='{lab_id}'\n"
+        + f"export TRUEUP_LAB='{lab_id}' SITE='{site}'\n"
         + f"lab() {{ (cd '{PROJECT}' && .venv/bin/python -m lab \"$@\"); }}\n"
         + f"cd '{fleet.clone}'\n",
         encoding="utf-8",

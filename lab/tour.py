@@ -41,6 +41,22 @@ STEPS = (
         ),
     ),
     (
+        "A site",
+        "The web hosts serve trueup's own manual, a folder of the repository. A commit that edits a page is a new release; one that "
+        "reverts it is a switch back, and nothing travels. (`$SITE` is the address that the demo told.)",
+        (
+            "sed -i 's/one page shows it/a single page shows it/' web/manual/index.html",
+            "git commit -q -am 'Better words'",
+            "git push -o wait",
+            "trueup history --host web-1 | grep Site",
+            "curl -s $SITE | grep 'shows it.</p>'",
+            "curl -sI ${SITE}explain/user | grep -iE '^(HTTP|Location)'",
+            "git revert --no-edit HEAD > /dev/null",
+            "git push -q -o wait",
+            "curl -s $SITE | grep 'shows it.</p>'",
+        ),
+    ),
+    (
         "A slip",
         "The push is refused, with the line, and what was meant. The fleet stays on the commit before.",
         (
