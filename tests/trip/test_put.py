@@ -185,3 +185,10 @@ def test_what_a_check_says_of_a_secret_file_stays_on_the_host(tmp_path):
     """A checker quotes the line that it dislikes."""
     said = refused(tmp_path / "f", content="password hunter2\n", validate="sh -c 'cat %s; exit 1'", secret=True)
     assert "exited 1" in said and "hunter2" not in said and "run it on the host" in said
+
+
+def test_what_a_check_vouches_for_is_told_of_a_secret_file_too(tmp_path):
+    """Unless it stands in the content: then the checker only quoted it."""
+    command = "sh -c 'cat %s; echo public: the key is another; echo public: so it stays; exit 1'"
+    said = refused(tmp_path / "f", content="public: hunter2\nhunter3\n", validate=command, secret=True)
+    assert said.endswith("exited 1: the key is another; so it stays") and "hunter" not in said

@@ -86,8 +86,13 @@ def validate(command: str, content: bytes, mode: int, secret: bool) -> None:
         if done.returncode:
             said = done.stdout.decode("utf-8", "replace").replace(copy, "the new content").strip()[-600:]
             if secret:
-                lines = [line[7:].strip() for line in said.splitlines() if line.startswith("public:")]
-                said = "; ".join(lines) or "it may quote what is secret: run it on the host to see why"
+                lines = [
+                    line for line in said.splitlines() if line.startswith("public:") and line.encode() not in content
+                ]
+                said = (
+                    "; ".join(line[7:].strip() for line in lines)
+                    or "it may quote what is secret: run it on the host to see why"
+                )
             raise Refused("validate: %s exited %d: %s" % (argv[0], done.returncode, said))
     finally:
         os.unlink(copy)

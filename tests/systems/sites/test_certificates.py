@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from reconciler.systems.sites.kinds.site import op_acme, op_tls, probe
+from reconciler.systems.sites.kinds.site import op_acme, op_tls, probe, tls
 
 CONFIG = """server {{
   listen 127.0.0.1:{port} ssl http2;
@@ -212,3 +213,36 @@ def test_an_authority_is_asked_later_and_later(monkeypatch: pytest.MonkeyPatch) 
         assert waits(number, pause - 10) and not waits(number, pause + 10)
     assert waits(50, op_acme.WAITS[-1] - 10) and not waits(50, op_acme.WAITS[-1] + 10)
     assert not waits(3, -100_000.0)  # written by a clock that was wrong: nobody waits for that
+
+
+def test_the_controller_and_the_host_mean_the_same_places() -> None:
+    """A probe and an op import nothing of the kind's: what they share is said three times."""
+    site = {"domains": ["docs.example.com"]}
+    made, asked = ({**site, "tls": said} for said in ({"selfSigned": True}, {"acme": {}}))
+    assert tls.paths("docs", made) == (probe.MADE % "docs",) * 2 == (f"/srv/trueup/{op_tls.FOLDER}/docs.pem",) * 2
+    lineage = op_acme.LINEAGE % "docs"
+    assert tls.paths("docs", asked)[0] == probe.ASKED % "docs" == op_acme.CERTIFICATE % lineage
+    assert tls.SOON_DAYS * 86400 == probe.SOON
+
+
+def test_the_probe_finds_its_words_in_a_configuration(tmp_path: Path) -> None:
+    from reconciler.systems.sites.kinds.site import serving
+    from reconciler.systems.sites.rules.nginx import config
+    from reconciler.systems.sites.rules.site import Rules, Tree
+
+    names = ["b.example.com", "*.a.example.com", "a-very-long-name-of-a-domain-that-is-a-pattern.example.com"]
+    for extra in ({}, {"port": 8443}):
+        spec = {"domains": names, "tls": {"certificate": "/etc/ssl/a.pem", "key": "/etc/ssl/a.key", **extra}}
+        text = config(Rules(redirect_https=True), Tree({}), serving.place("docs", spec, "0" * 16))
+        found = [re.search(pattern, text, re.MULTILINE) for pattern in probe.CONFIG]
+        path, port, domains = (match.group(1) if match else "" for match in found)
+        assert (path, int(port), domains.split()) == ("/etc/ssl/a.pem", extra.get("port", 443), sorted(names))
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"hsts": {}}, {"certificate": "/a"}, {"key": "/a"}, {"selfSigned": True, "acme": {}}]
+)
+def test_tls_without_one_source_is_told_and_breaks_nothing(said: dict[str, Any]) -> None:
+    spec = {"domains": ["docs.example.com"], "tls": said}
+    assert [finding.code for finding in tls.findings(spec)] == ["tls-source"]
+    list(tls.parts("docs", spec)), list(tls.refs("docs", spec)), list(tls.claims(spec)), tls.make("docs", spec)

@@ -64,7 +64,8 @@ def work(args: dict[str, Any]) -> tuple[bool, str]:
             if args["do"] == "stage":
                 return stages.stage(site, blobs, args)
             done = switches.switch(site, blobs, args)
-            tidy(home, name, args.get("by", ""))
+            if "by" in args:
+                tidy(home, name, args["by"])
             return done
         finally:
             blobs.close()

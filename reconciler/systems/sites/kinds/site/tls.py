@@ -29,6 +29,11 @@ CODES: Mapping[str, Code] = {
         meaning="An authority gives a certificate for `*.` by a record in DNS alone, and a web server can't make one.",
         cure="Name each domain, or bring the certificate by path or secret.",
     ),
+    "acme-port": Code(
+        severity="warning",
+        meaning="An authority asks a domain on port 80, and the site answers plain HTTP on another.",
+        cure="Leave `port` out, unless something before the host brings port 80 there.",
+    ),
 }
 
 RELOAD = "[ ! -s /run/nginx.pid ] || ! nginx -t -q || nginx -s reload"
@@ -161,7 +166,14 @@ def findings(spec: State) -> Iterator[Finding]:
         lacks = "key" if given == ["certificate"] else "certificate"
         message = f"tls says the {given[0]}, and no {lacks}"
         yield Finding(code="tls-source", message=message, field=("tls",), hint=f"say the {lacks} too")
+    if not tls:
+        return
     plain, secure = ports(spec)
+    if "acme" in tls and plain != 80:
+        message = f"an authority asks on port 80, and the site answers plain HTTP on {plain}"
+        yield Finding(
+            code="acme-port", message=message, field=("port",), hint=CODES["acme-port"].cure, severity="warning"
+        )
     if plain == secure:
         field = ("tls", "port") if "port" in tls else ("port",)
         message = f"port {plain} can't be for plain HTTP and for TLS at once"
