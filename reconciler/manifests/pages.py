@@ -51,7 +51,7 @@ def fields_page(kinds: Kinds) -> str:
         for name in sorted(kinds.by_name)
         for said in (schema.on_remove(kinds, name),)
     ]
-    return f"{head}# Fields of every kind\n\nAll of them stand in `spec`, beside the kind's own.\n\n{text}{removal}{''.join(rows)}"
+    return f"{head}# Fields of every kind\n\nAll of them stand in `spec`, beside the kind's own.\n\n## Fields\n\n{text}{removal}{''.join(rows)}"
 
 
 def codes(table: Mapping[str, Code], level: int = 2) -> str:
