@@ -61,7 +61,7 @@ def url(server: str, at: str) -> str:
     return f"http://127.0.0.1:{PORTS[server]}{at.removesuffix('.html') if server == 'trueup' else at}"
 
 
-def rate(host: LabHost, server: str, at: str, seconds: int = 2, connections: int = 32) -> float:
+def rate(host: LabHost, server: str, at: str, seconds: int = 1, connections: int = 32) -> float:
     """Requests a second that wrk gets answered. Every answer is a 200, or it raises AssertionError."""
     words = f"wrk -t 1 -c {connections} -d {seconds}s -H 'Host: {DOMAIN}' {url(server, at)}"
     said = host.run(words, timeout=60).stdout

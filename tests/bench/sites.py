@@ -112,7 +112,7 @@ class Site:
             host.run(f"cd {at} && sha256sum -c --quiet --strict -", input=wanted)
             for path in served:
                 got = host.run(
-                    f"curl -sf -H 'Host: {DOMAIN}' http://127.0.0.1/{path.removesuffix('.html')} | sha256sum"
+                    f"curl -sf -H 'Host: {DOMAIN}' http://127.0.0.1/{path.removesuffix('index.html').removesuffix('.html')} | sha256sum"
                 )
                 assert got.stdout.split()[0] == hashlib.sha256(files[path]).hexdigest(), (host.name, path)
 

@@ -13,7 +13,7 @@ from tests.systems.sites.host.places import Place, clear, under_load
 from .. import servers, sites
 from ..table import Row, seconds
 
-PAIRS, DEPLOYS, REDEPLOYS = 9, 5, 7
+PAIRS, DEPLOYS, REDEPLOYS = 15, 5, 7
 HOSTS = 10
 COPIED_FILES = 50
 """That Ansible's copy is given: all of them take it more than an hour; its time grows with their number."""
@@ -34,7 +34,7 @@ def served() -> Iterator[Row]:
         "/about.html": "a page of 1 KB",
     }
     how = (
-        f"median of {PAIRS} ratios, each of 2 s of wrk (1 thread, 32 kept connections, over loopback) for one and then the other; "
+        f"median of {PAIRS} ratios, each of a second of wrk (1 thread, 32 kept connections, over loopback) for one and then the other; "
         "wrk and the servers share this machine's cores, and each writes its access log as it comes, save Caddy, which has none"
     )
     with servers.up() as host:
