@@ -100,12 +100,8 @@ class World:
         kinds = load_kinds()
         repo = None
         if settings.repo:
-            repo = GitRepo(
-                settings.repo,
-                settings.branch,
-                cache_dir=settings.state_dir / "mirror",
-                credentials=Credentials.of(settings),
-            )
+            cache = settings.state_dir / "mirror"
+            repo = GitRepo(settings.repo, settings.branch, cache, Credentials.of(settings))
         key = FleetKey.read(settings.fleet_key_file) if read_only else FleetKey.ensure(settings.fleet_key_file)
         first = not settings.database.exists()
         store = DuckStore(settings.database, kinds)
@@ -181,6 +177,10 @@ class World:
         read = [self._read.get(commit) for commit in dict.fromkeys((self.repo.tip(), self.store.held()))]
         named = [source for one in read if one is not None for source in one[1].sources]
         return tuple({canonical(source): source for source in named}.values())
+
+    def knows_sources(self) -> bool:
+        """Whether both were read, so that there are no others."""
+        return self._read.keys() >= {self.repo.tip(), self.store.held()} - {""}
 
     def newest(self) -> str:
         """The newest valid commit on the first-parent line of the tip (repo/held.py). Raises Refused when there is none."""

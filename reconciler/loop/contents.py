@@ -24,18 +24,26 @@ DAY = 86_400.0
 
 
 class Contents:
-    """`named` gives the sources that count now, `changed` is called when one of them is not what it was."""
+    """`named` gives the sources that count now, as far as they are known; `whole` says whether that is all of them, so that
+    the others may go. `changed` is called when one is not what it was."""
 
     def __init__(
-        self, settings: Settings, named: Callable[[], Sequence[State]], changed: Callable[[], None], log: Log
+        self,
+        settings: Settings,
+        named: Callable[[], Sequence[State]],
+        changed: Callable[[], None],
+        log: Log,
+        whole: Callable[[], bool] = lambda: True,
     ) -> None:
         self._settings = settings
         self._named = named
+        self._whole = whole
         self._changed = changed
         self._log = log
         self._asked = threading.Event()
         self._all = threading.Event()
         """Set when what was asked for isn't about the fleet's own repository alone."""
+        self._due = time.monotonic() + settings.content_every
         self._stop = threading.Event()
         self._told: frozenset[str] = frozenset()
         """What could not be reached last time: said once, not each time."""
@@ -68,15 +76,16 @@ class Contents:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            own = self._asked.wait(self._settings.content_every)
+            self._asked.wait(max(0.0, self._due - time.monotonic()))
             self._asked.clear()
-            if self._all.is_set():
+            whole = self._all.is_set() or time.monotonic() >= self._due
+            if whole:
                 self._all.clear()
-                own = False
+                self._due = time.monotonic() + self._settings.content_every
             if self._stop.is_set():
                 return
             try:
-                self.ask(own=own)
+                self.ask(own=not whole)
             except Exception as error:
                 # Whatever it is: the next time may go better, and rounds go on.
                 self._log.say("content-crashed", level="error", text=f"{type(error).__name__}: {error}")
@@ -88,20 +97,22 @@ class Contents:
         except Refused:
             return  # the repository can't be read: the round says so
         asked = [told for told in named if not own or _own(told)]
-        if not asked:
-            return
+        if asked:
+            self._ask(asked, tell=not own)
+        if not own and time.monotonic() - self._tidied > DAY and self._whole():
+            self._tidied = time.monotonic()
+            self._tidy(named)
+
+    def _ask(self, asked: Sequence[State], *, tell: bool) -> None:
         if self._moment is None:
             self._moment = self._sources.moment()
         problems = self._sources.refresh(asked)
-        if not own:
+        if tell:
             self._tell(problems)
         # What others asked since last time counts too: a check, a push.
         before, self._moment = self._moment, self._sources.moment()
         if self._moment != before and not self._stop.is_set():
             self._changed()
-        if not own and time.monotonic() - self._tidied > DAY:
-            self._tidied = time.monotonic()
-            self._tidy(named)
 
     def _tell(self, problems: Sequence[Problem]) -> None:
         told = frozenset(problem.message.partition(" (since ")[0] for problem in problems)
@@ -115,6 +126,8 @@ class Contents:
         self._told = told
 
     def _tidy(self, used: Sequence[State]) -> None:
+        if not self._sources.content.path.is_dir():
+            return
         try:
             gone = self._sources.tidy(used)
         except Refused as refused:

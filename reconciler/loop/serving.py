@@ -70,7 +70,8 @@ class Server:
         self._tidy = Tidy(world)
         world.looks_again = True
         self._poller: Poller | None = None
-        self._contents = Contents(world.settings, world.sources, lambda: self.daemon.wakes.wake("content"), log)
+        changed = partial(self.daemon.wakes.wake, "content")
+        self._contents = Contents(world.settings, world.sources, changed, log, world.knows_sources)
         self._fetch_trouble = ""
         self.health = Health(
             world=world,

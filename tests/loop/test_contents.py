@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from reconciler.core.model import State
 from reconciler.loop import Log
-from reconciler.loop.contents import Contents
+from reconciler.loop.contents import DAY, Contents
 from reconciler.loop.wake import Heads
 from reconciler.outside.once import Once
 from reconciler.repo import GitRepo
@@ -145,3 +146,32 @@ def test_asking_holds_up_nobody_who_reads(docs: Git, tmp_path: Path) -> None:
             assert asked.version({"git": str(docs.folder)})
             asked.contents.stop()
             assert asked.contents._thread.is_alive(), "it is still asking, and nobody waits for it"
+
+
+def test_branches_that_move_all_the_time_keep_nobody_from_asking_the_others(docs: Git, tmp_path: Path) -> None:
+    asked = Asked(tmp_path, docs, every=0.3)
+    asked.contents.start()
+    try:
+        while not asked.changed.is_set():
+            asked.contents.now(own=True)
+            time.sleep(0.01)
+        assert asked.version({"git": str(docs.folder)})
+    finally:
+        asked.contents.stop()
+
+
+def test_what_nobody_names_any_more_goes_once_a_day_when_all_that_is_named_is_known(docs: Git, tmp_path: Path) -> None:
+    asked = Asked(tmp_path, docs)
+    told = {"git": str(docs.folder)}
+    all_ = [False]
+    asked.contents = Contents(
+        asked.settings, lambda: asked.named, asked._changed, Log(stream=asked.log), lambda: all_[0]
+    )
+    asked.contents.ask()
+    asked.named = ()
+    asked.contents._tidied -= 2 * DAY
+    asked.contents.ask()
+    assert asked.version(told), "the tip is not read yet: it may name it"
+    all_[0] = True
+    asked.contents.ask()
+    assert not asked.version(told) and "content-tidied" in asked.log.getvalue()

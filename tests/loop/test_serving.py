@@ -74,6 +74,9 @@ class FakeWorld:
     def sources(self) -> tuple[Mapping[str, str], ...]:
         return self.named
 
+    def knows_sources(self) -> bool:
+        return True
+
     def held(self) -> str:
         return self.in_force
 
