@@ -66,10 +66,6 @@ class PlanInput:
     """False with an observed file: then no host counts as never looked at."""
 
 
-GO_ON = (Reason.DRIFTED, Reason.ROLLED_BACK)
-"""What no failed wave of a commit holds back: it is not of that commit."""
-
-
 def plan(given: PlanInput) -> Plan:
     """What would be done, in order, and what stops it."""
     decided: list[Change] = []
@@ -170,7 +166,7 @@ def _set_aside(
     wait = waiting.get(change.key)
     if wait is not None:
         return Left(key=change.key, why=f"failed before: {wait.why}", kind_of="backoff", source=change.source)
-    if held is not None and host not in held[1] and change.reason not in GO_ON:
+    if held is not None and host not in held[1] and wave.of_the_commit(change):
         return Left(key=change.key, why=f"waits: {held[0].why}", kind_of="held", source=change.source)
     return None
 

@@ -14,6 +14,11 @@ def shuffled(hosts: Collection[str]) -> list[str]:
     return sorted(hosts, key=lambda name: (hashlib.blake2b(name.encode(), digest_size=8).digest(), name))
 
 
+def of_the_commit(change: Change) -> bool:
+    """Whether a failed wave of a commit holds it back: not what heals, nor what was there before."""
+    return change.reason not in (Reason.DRIFTED, Reason.ROLLED_BACK)
+
+
 def waves(
     policy: Policy,
     changes: Sequence[Change],

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from .. import __version__
 from ..clock import moment
-from ..core import rollback
 from ..core.kind import Kinds
 from ..core.model import (
     Applied,
@@ -32,6 +31,7 @@ from ..core.problem import Problem, Refused
 from . import bodies, copying, kept, owning, past, people, retention, rollbacks, rounds, troubles, verifying
 from .commits import LastRound
 from .db import Db, migrations
+from .meant import Meant
 from .names import Names
 from .queue import Queue
 from .sheet import KEPT, Sheet, Sheets
@@ -54,8 +54,7 @@ class DuckStore:
         self.last_round = LastRound(self.db)
         history = [name for name, kind in kinds.by_name.items() if kind.rolls_back]
         self._queue = Queue(self.db, self.names, self.sheets, bodies.Eyes(kinds), clock, history)
-        self._meant: list[tuple[Desired, tuple[Rollback, ...], Desired]] = []
-        self._rollbacks: tuple[int, tuple[Rollback, ...]] = (-1, ())
+        self._meant = Meant(self.db, self.names, kinds)
         self._round = 0
         self._round_began: float | None = None
         self._views: dict[str, View] = {}
@@ -259,25 +258,11 @@ class DuckStore:
 
     def rollbacks(self) -> tuple[Rollback, ...]:
         """Those that nobody ended."""
-        generation = self.db.generation
-        if self._rollbacks[0] != generation:
-            self._rollbacks = (generation, rollbacks.in_force(self.db, self.names))
-        return self._rollbacks[1]
+        return self._meant.rollbacks()
 
     def meant(self, desired: Desired) -> Desired:
-        """`desired` with what was put back in place of Git's word; the same object as long as both stay what they are, so
-        that what was laid out for it is of use."""
-        held = self.rollbacks()
-        for given, then, made in self._meant:
-            if made is desired:
-                desired = given
-            if given is desired and then == held:
-                return made
-        if not held:
-            return desired
-        made = rollback.meant(desired, self.kinds, held)
-        self._meant = [(desired, held, made), *self._meant[: KEPT - 1]]
-        return made
+        """`desired` with what was put back in place of Git's word."""
+        return self._meant.of(desired)
 
     def applied(self, kind: str, name: str) -> tuple[Applied, ...]:
         """Every version of a resource that was applied on any host, and is remembered."""

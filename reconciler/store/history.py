@@ -7,9 +7,9 @@ from typing import Any
 
 from ..clock import moment, rfc3339
 from ..core.kind import Kinds
-from ..core.model import Json
+from ..core.model import Json, Reason
 from ..core.plan import masked
-from . import bodies
+from . import bodies, rollbacks
 from .db import Db, seconds
 from .terms import PRESENT
 
@@ -82,6 +82,7 @@ def _changes(db: Db, kinds: Kinds, where: str, values: Mapping[str, object]) -> 
         values,
     )
     texts = bodies.read(db, (row[9] for row in rows))
+    back = rollbacks.made(db) if any(row[6] == Reason.ROLLED_BACK.value for row in rows) else []
     made = []
     for ended, round_id, host, kind, name, action, reason, drifted, wave, fields, on_remove, *rest in rows:
         path, line, source_commit, plan, commit, result, message, took = rest
@@ -97,6 +98,9 @@ def _changes(db: Db, kinds: Kinds, where: str, values: Mapping[str, object]) -> 
                 "action": action,
                 "reason": reason,
                 "drifted": drifted,
+                "why": rollbacks.why_of(back, kind, name, seconds(ended) or 0.0)
+                if reason == Reason.ROLLED_BACK.value
+                else "",
                 "fields": [{"path": one[0], "before": one[1], "after": one[2]} for one in texts.get(fields, [])],
                 "onRemove": on_remove,
                 "result": result or "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import duckdb
 
@@ -15,6 +16,7 @@ from .bodies import Bodies
 from .db import Db, number, seconds, text
 from .names import Names
 
+MOST = 1000
 _HISTORY = """
     SELECT host_id, digest, spec, commit_id, valid_from, valid_to FROM applied_past WHERE res_id = $res
     UNION ALL SELECT host_id, digest, spec, commit_id, applied_at, NULL FROM owned WHERE res_id = $res AND confirmed
@@ -128,11 +130,28 @@ def end(db: Db, numbers: Iterable[int], by: str, now: float) -> int:
         return len(ended)
 
 
-def past(db: Db, kind: str, name: str, limit: int) -> list[dict[str, object]]:
-    """Rollbacks of a resource, those that are over too, newest first."""
-    return db.dicts(
-        'SELECT b.away AS "inGit", b.version, b.commit_id AS commit, b.why, b.who AS by, epoch_us(b.made_at) / 1e6 AS at, '
-        'epoch_us(b.ended_at) / 1e6 AS ended, b.ended_by AS "endedBy" FROM rollback b JOIN resource r USING (res_id) '
-        "WHERE r.kind = ? AND r.name = ? ORDER BY b.rollback_id DESC LIMIT ?",
-        [kind, name, limit],
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Made:
+    """That somebody went back."""
+
+    kind: str
+    name: str
+    who: str
+    why: str
+    at: float
+
+
+def made(db: Db) -> list[Made]:
+    """Rollbacks, those that are over too, newest first; the last MOST."""
+    rows = db.rows(
+        "SELECT r.kind, r.name, b.who, b.why, b.made_at FROM rollback b JOIN resource r USING (res_id) "
+        "ORDER BY b.rollback_id DESC LIMIT ?",
+        [MOST],
     )
+    return [Made(kind=kind, name=name, who=who, why=why, at=seconds(at) or 0.0) for kind, name, who, why, at in rows]
+
+
+def why_of(known: list[Made], kind: str, name: str, at: float) -> str:
+    """By whom and why a resource was put back by a change of that time; empty when nobody remembers."""
+    found = next((one for one in known if (one.kind, one.name) == (kind, name) and one.at <= at), None)
+    return f"put back by {found.who}: {found.why}" if found is not None else ""

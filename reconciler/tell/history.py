@@ -53,7 +53,8 @@ def _words(event: Event, manner: Manner, with_host: bool) -> str:
             result = event["result"]
             word = manner.paint(f"{manner.symbol(RESULTS.get(result, ''))} {result or 'not reached'}", "")
             said = f": {clean(event['message'])}" if event["message"] and result != "ok" else ""
-            return "  ".join(part for part in parts if part) + f"  {word}{said}"
+            why = f"  ({clean(event['why'])})" if event.get("why") else ""
+            return "  ".join(part for part in parts if part) + f"{why}  {word}{said}"
         case "seen":
             what = f"{manner.symbol('Drifted')} {host}{clean(event['kind'])} {clean(event['name'])}"
             if event["seen"] == "unknown":

@@ -60,6 +60,8 @@ def test_a_site_goes_back_at_once_and_stays_there_until_a_commit_ends_it(site: F
         assert f"the menu is broken; Git says {two}" in fleet.trueup(*words).stdout
     history = json.loads(fleet.trueup("history", "Site/docs", "--format", "json").stdout)["events"]
     assert [(event["reason"], event["result"]) for event in history[:2]] == [("RolledBack", "ok")] * 2
+    assert history[0]["why"].endswith(": the menu is broken")
+    assert ": the menu is broken)" in fleet.trueup("history", "Site/docs").stdout
     fleet.apply()
     assert [release(host) for host in hosts] == [one] * 2
 
