@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -100,11 +101,9 @@ def test_objects_in_quarantine_are_seen_only_with_gits_variables(make_git: MakeG
     }
     second = work.commit("second", a_dot_yaml="2\n")
     pack = tmp_path / "pack"
-    pack.write_bytes(
-        os.popen(
-            f"cd {work.folder} && printf '{second}\\n^{second}~1\\n' | git pack-objects --revs --stdout -q"
-        ).buffer.read()
-    )
+    wanted = f"{second}\n^{second}~1\n".encode()
+    packing = ["git", "-C", str(work.folder), "pack-objects", "--revs", "--stdout", "-q"]
+    pack.write_bytes(subprocess.run(packing, input=wanted, capture_output=True, check=True).stdout)
     os.system(
         f"cd {bare.folder} && GIT_OBJECT_DIRECTORY={quarantine} GIT_ALTERNATE_OBJECT_DIRECTORIES={bare.folder}/objects git unpack-objects -q < {pack}"
     )
