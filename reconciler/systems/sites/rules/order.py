@@ -16,7 +16,8 @@ class Order:
         self._literal: dict[str, list[int]] = {}
         self._wild: list[int] = []
         for at, rule in enumerate(self.rules):
-            if rule.source.literal is None:
+            # An empty part of a pattern (`//a`) may count for nothing: that is the pattern's to say as well.
+            if rule.source.literal is None or "//" in rule.source.literal:
                 self._wild.append(at)
             else:
                 self._literal.setdefault(_key(rule.source.literal), []).append(at)
