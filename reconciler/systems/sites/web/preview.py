@@ -71,9 +71,8 @@ class _Preview:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
-        version = (
-            await run_in_threadpool(self.live.version) if self.live is not None else ""
-        )  # before its files are read
+        # Asked before the files are read: a page may bear an older version than it is made of, never a newer one.
+        version = await run_in_threadpool(self.live.version) if self.live is not None else ""
         site = await run_in_threadpool(self.site_of, headers.get("host", ""))
         if site is None:
             # DNS rebinding: a foreign page whose name was pointed at this machine still sends its own name.
