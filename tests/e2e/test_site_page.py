@@ -25,6 +25,7 @@ def test_real_requests_show_up_on_the_page(make_fleet: Callable[..., Fleet]) -> 
 
     first, other = fleet.hosts
     before = traffic(fleet)
+    assert before["Requests"] == 0, "what a switch asks is nobody's visit"
     for _ in range(3):
         assert asked(first, "/").startswith("200")
     assert asked(first, "/lost?token=5up3r").startswith("404")

@@ -56,6 +56,12 @@ def test_a_day_is_summed_up(logs: Path) -> None:
     }
 
 
+def test_what_a_switch_asks_the_host_itself_is_nobodys_visit(logs: Path) -> None:
+    ours, theirs = line(60, agent="trueup", address="127.0.0.1"), line(50, agent="trueup")
+    (logs / LOG).write_bytes(ours + theirs + line(40, address="127.0.0.1", agent="curl/8"))
+    assert counted()["requests"] == 2
+
+
 def test_what_was_rotated_away_last_is_counted_too(logs: Path) -> None:
     (logs / LOG).write_bytes(line(60))
     (logs / f"{LOG}.1").write_bytes(line(90_000) + line(50_000) + line(40_000))

@@ -63,6 +63,8 @@ MISSING = 5
 """Paths that were asked for most and are not there."""
 PATH = 200
 COUNTABLE = 1 << 53
+OWN = ("trueup", "127.0.0.1")
+"""Agent and address of what a switch asks (op_ask.py): nobody's visit."""
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -211,6 +213,8 @@ def asked(data: bytes) -> Iterator[tuple[str, str, int, int]]:
         try:
             said = json.loads(line.decode("utf-8", "replace"))
             found = said["time"], said["target"], said["status"], said["bytes"]
+            if (said.get("agent"), said.get("address")) == OWN:
+                continue
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
         if [type(part) for part in found] == [str, str, int, int] and 0 <= found[3] < COUNTABLE:
