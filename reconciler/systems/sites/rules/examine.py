@@ -52,6 +52,8 @@ class _Examining:
     domains: tuple[str, ...]
     _answers: dict[str, tuple[Answer, int]] = field(default_factory=dict)
     _joined: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    _fine: set[tuple[str, bool]] = field(default_factory=set)
+    """Links from the root on that lead somewhere, and whether they load: nearly all pages have those of the menu."""
 
     # ---- following
 
@@ -240,6 +242,8 @@ class _Examining:
             for link, url in self._links(path):
                 wrong = self._wrong(link, url)
                 if wrong is None:
+                    if link.url.startswith("/"):
+                        self._fine.add((link.url, link.loads))
                     continue
                 told += 1
                 if told <= MOST_LINKS:
@@ -271,7 +275,10 @@ class _Examining:
             here = urljoin(here, base or "")
         except ValueError:
             return
+        in_site = here.startswith("https://site.invalid/")
         for link in found:
+            if (in_site and (link.url, link.loads) in self._fine) or (base is None and link.url.startswith("#")):
+                continue
             url = self._joined_to(here, link.url)
             if url is not None:
                 yield link, url
