@@ -169,7 +169,7 @@ def status(world: World, args: Args) -> dict[str, Json]:
         return answer
     view, stood = stand(world, desired)
     where = text(args, "where")
-    some = stood.pick(only=picked(desired, where)) if where else stood.all
+    some = stood.pick(only=picked(stood, desired, where)) if where else stood.all
     wrong = stood.not_converged(some)
     # All of them with `all`, else the worst.
     shown = some.rows(0, MOST) if args.get("all") else wrong.rows(0, limit(args, TOP))
@@ -207,11 +207,11 @@ def _next_look(now: float, oldest: float | None, never: int, every: float) -> fl
     return now if never or oldest is None else max(now, oldest + every)
 
 
-def picked(desired: Desired, where: str) -> frozenset[str] | None:
+def picked(stood: Stand, desired: Desired, where: str) -> frozenset[str] | None:
     """The hosts that a selector picks; None when there is no selector. Raises Refused."""
     if not where:
         return None
-    return frozenset(selector.hosts(where, desired.hosts))
+    return stood.table.picked(where, lambda text: selector.hosts(text, desired.hosts))
 
 
 def _tip(world: World, desired: Desired | None) -> dict[str, Json] | None:
@@ -246,7 +246,7 @@ def hosts(world: World, args: Args) -> dict[str, Json]:
         stood,
         verdict=text(args, "verdict"),
         find=text(args, "find"),
-        only=picked(desired, text(args, "where")),
+        only=picked(stood, desired, text(args, "where")),
         after=text(args, "after"),
         limit=limit(args, lists.PAGE),
     )

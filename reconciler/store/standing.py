@@ -5,7 +5,7 @@ the rows changed, or for which time ran out.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -50,6 +50,10 @@ class HostRow:
     commit: str
 
 
+SELECTORS = 50
+"""Selectors whose hosts are kept."""
+
+
 class Table:
     """The hosts by name, each with its place, and their labels as numbers: what stays while a commit does."""
 
@@ -59,10 +63,20 @@ class Table:
         self.ids = [sheet.hosts[name] for name in self.names]
         self._hosts = sheet.desired.hosts
         self._labels: dict[str, tuple[list[str], Any]] = {}
+        self._picked: dict[str, frozenset[str]] = {}
 
     @cached_property
     def lowered(self) -> list[str]:
         return [name.lower() for name in self.names]
+
+    def picked(self, text: str, pick: Callable[[str], Iterable[str]]) -> frozenset[str]:
+        """What `pick` gives for a selector's text, kept: pages ask with the same ones again and again."""
+        if text not in self._picked:
+            found = frozenset(pick(text))
+            if len(self._picked) >= SELECTORS:
+                self._picked.clear()
+            self._picked[text] = found
+        return self._picked[text]
 
     def label(self, name: str) -> tuple[list[str], Any]:
         """The values of a label, and each host's as its index; -1 where it has none."""
