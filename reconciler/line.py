@@ -67,11 +67,11 @@ def in_force(world: World, newest: Look) -> Look:
     return newest
 
 
-def observe(world: World, desired: Desired, hosts: Sequence[str]) -> bool:
+def observe(world: World, desired: Desired, hosts: Sequence[str], *, whole: bool = False) -> bool:
     """Read these hosts, change nothing; True when there were any."""
     if hosts:
         world.tell.say("looking", hosts=len(hosts))
-        world.look_at(desired, hosts)
+        world.look_at(desired, hosts, whole=whole)
     return bool(hosts)
 
 

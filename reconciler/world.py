@@ -240,7 +240,9 @@ class World:
             return ()
         return (*plan.unknown_hosts, *(plan.unreachable if plan.commit.id != before else ()))
 
-    def visits(self, desired: Desired, hosts: Sequence[str], plan: Plan | None = None) -> tuple[Visit, ...]:
+    def visits(
+        self, desired: Desired, hosts: Sequence[str], plan: Plan | None = None, *, whole: bool = False
+    ) -> tuple[Visit, ...]:
         return visits.visits(
             self.kinds,
             desired,
@@ -250,6 +252,7 @@ class World:
             self.sealer.host_key,
             plan,
             self.store.untold(sorted(self.may_note(desired, hosts))),
+            whole=whole,
         )
 
     def may_note(self, desired: Desired, hosts: Collection[str]) -> Collection[str]:
@@ -309,8 +312,8 @@ class World:
             for one in over:
                 self.tell.say("rollback over", kind=one.kind, name=one.name, commit=desired.commit.id)
 
-    def look_at(self, desired: Desired, hosts: Sequence[str]) -> None:
-        """Read these hosts and keep what they say. A host that turns out to keep things that nobody asked for (our state
+    def look_at(self, desired: Desired, hosts: Sequence[str], *, whole: bool = False) -> None:
+        """Read these hosts, all by content where it is to be `whole`, and keep what they say. A host that turns out to keep things that nobody asked for (our state
         was lost, or a kill came before it was written) is read once more with them, so that the next plan knows them."""
         again: list[str] = []
 
@@ -319,9 +322,13 @@ class World:
             if visits.unasked(report):
                 again.append(report.host)
 
-        self.trip.go(self.visits(desired, hosts), ended, self.progress)
+        self.trip.go(self.visits(desired, hosts, whole=whole), ended, self.progress)
         if again:
-            self.trip.go(self.visits(desired, sorted(again)), lambda report: self.keep(desired, report), self.progress)
+            self.trip.go(
+                self.visits(desired, sorted(again), whole=whole),
+                lambda report: self.keep(desired, report),
+                self.progress,
+            )
 
     def keep(self, desired: Desired, report: Report, plan: Plan | None = None, round_id: str = "") -> None:
         """Write down what one visit brought back: readings, outcomes, and what is owned since."""

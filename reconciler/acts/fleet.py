@@ -139,11 +139,11 @@ def _newest(world: World) -> Desired:
 
 
 def observe(world: World, args: Args) -> dict[str, Json]:
-    """Read the hosts that `selector` picks."""
+    """Read the hosts that `selector` picks, all by content where it is to be `whole`."""
     with world.turn:
         desired = _newest(world)
         hosts = selector.hosts(str(args.get("selector") or "all"), desired.hosts)
-        line.observe(world, desired, hosts)
+        line.observe(world, desired, hosts, whole=bool(args.get("whole")))
         known = world.store.past_of_hosts()
         after = line.look(world, desired.commit.id)
     assert after.plan is not None

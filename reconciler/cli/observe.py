@@ -11,6 +11,9 @@ from . import exits
 
 def observe(
     hosts: Annotated[list[str] | None, typer.Argument(help="Which hosts, as a selector; all by default.")] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Read contents in full, as of every file of a site, not a sample of them.")
+    ] = False,
 ) -> int:
     """Read the hosts now. Changes nothing on them.
 
@@ -19,6 +22,8 @@ def observe(
       trueup observe
 
       trueup observe web-1 role=db
+
+      trueup observe role=web --whole
     """
     from .. import door
     from ..settings import load
@@ -27,7 +32,7 @@ def observe(
 
     told = progress()
     try:
-        answer = door.ask(load(), "observe", {"selector": " or ".join(hosts or ["all"])}, told)
+        answer = door.ask(load(), "observe", {"selector": " or ".join(hosts or ["all"]), "whole": whole}, told)
     finally:
         told.close()
     print(round_text.observed(answer), end="")

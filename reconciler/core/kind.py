@@ -78,6 +78,10 @@ class OpContext:
     """Hex; this host's key for HMACs, for probes that must compare what may not travel."""
     before: State | None = None
     """For `look`: what was applied last, when that holds secrets: it may still be there when Git says otherwise."""
+    whole: bool = False
+    """For `look`: somebody wants everything read by its content, whatever that takes."""
+    seen: State | None = None
+    """For `look`: the state that a change of this visit starts from, which must be found again as it was found."""
 
 
 class Brought(Protocol):

@@ -20,6 +20,7 @@ from .model import (
     Origin,
     Owned,
     Plan,
+    Present,
     Report,
     Result,
     Untold,
@@ -35,24 +36,26 @@ def enforced(desired: Desired, host: str) -> bool:
     return (own or desired.policy.mode) == "enforce"
 
 
-def context(desired: Desired, host: Host, secrets_key: str) -> OpContext:
-    return OpContext(host=host, fleet=desired.policy.name, secrets_key=secrets_key)
+def context(desired: Desired, host: Host, secrets_key: str, whole: bool = False) -> OpContext:
+    return OpContext(host=host, fleet=desired.policy.name, secrets_key=secrets_key, whole=whole)
 
 
-def looks(kinds: Kinds, desired: Desired, owned: Iterable[Owned], ctx: OpContext) -> tuple[Look, ...]:
+def looks(
+    kinds: Kinds, desired: Desired, owned: Iterable[Owned], ctx: OpContext, changes: Iterable[Change] = ()
+) -> tuple[Look, ...]:
     """What to read on one host: all that is declared for it, and all that is owned there."""
     name = ctx.host.name
     wanted: dict[Key, Look] = {}
-    secret: dict[Key, OpContext] = {}
+    known = {change.key: replace(ctx, seen=change.have.state) for change in changes if isinstance(change.have, Present)}
     for mine in owned:
         if mine.key.kind in kinds:
+            request = kinds[mine.key.kind].look(mine.key.name, mine.spec, known.get(mine.key, ctx))
             if kinds[mine.key.kind].secrets(mine.spec):
-                secret[mine.key] = replace(ctx, before=mine.spec)
-            request = kinds[mine.key.kind].look(mine.key.name, mine.spec, ctx)
+                known[mine.key] = replace(known.get(mine.key, ctx), before=mine.spec)
             wanted[mine.key] = Look(key=mine.key, request=request)
     for spread in desired.on_host(name):
         key = Key(name, spread.manifest.kind, spread.manifest.name)
-        request = kinds[key.kind].look(key.name, spread.meaning(name).spec, secret.get(key, ctx))
+        request = kinds[key.kind].look(key.name, spread.meaning(name).spec, known.get(key, ctx))
         wanted[key] = Look(key=key, request=request)
     return tuple(wanted[key] for key in sorted(wanted))
 
@@ -76,9 +79,11 @@ def visits(
     secrets_key: Callable[[str], str],
     plan: Plan | None = None,
     untold: Mapping[str, Untold] = NOTHING,
+    *,
+    whole: bool = False,
 ) -> tuple[Visit, ...]:
     """One visit a host, in the order given: with the plan's changes for it, or only to look when there is no plan.
-    Either brings what is `untold` there, but of what it changes: a change tells for itself."""
+    Either brings what is `untold` there, but of what it changes: a change tells for itself. `whole`: read all by content."""
     wanted = set(hosts)
     by_host: dict[str, list[Change]] = {}
     for change in plan.changes if plan is not None else ():
@@ -89,7 +94,7 @@ def visits(
         host = desired.hosts[name]
         if host.bootstrap and not enforced(desired, name):
             host = replace(host, bootstrap=False)  # nothing is installed where nothing is to be changed
-        ctx = context(desired, host, secrets_key(name))
+        ctx = context(desired, host, secrets_key(name), whole)
         changes = tuple(by_host.get(name, ()))
         changing, news = {change.key for change in changes}, untold.get(name, Untold())
         made.append(
@@ -97,7 +102,7 @@ def visits(
                 host=host,
                 changes=changes,
                 ops={change.key: ops(kinds, change, ctx) for change in changes},
-                looks=looks(kinds, desired, owned.get(name, ()), ctx),
+                looks=looks(kinds, desired, owned.get(name, ()), ctx, changes),
                 own=tuple(mine for mine in news.own if mine.key not in changing),
                 disown=tuple(key for key in news.disown if key not in changing),
                 machine_id=past[name].machine_id if name in past else "",

@@ -48,7 +48,7 @@ LOOKS: Mapping[str, Ask] = {
 """The questions that only look: those of the line, and those that a system adds in its door/looks.py."""
 
 _TEXTS = frozenset({"selector", "plan", "rev", "host", "for", "why", "who", "name", "to"})
-_SWITCHES = frozenset({"yes", "end"})
+_SWITCHES = frozenset({"yes", "end", "whole"})
 
 
 def _wrong(args: Mapping[str, Json]) -> str:

@@ -197,6 +197,13 @@ class Server:
 
         return act
 
+    def observe(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What only a whole look finds would be forgotten by the next one: what is to be done about it is done at once."""
+        answer = ASKS["observe"](self.world, args)
+        if args.get("whole") and answer["changes"]:
+            self.daemon.wakes.wake("observe")
+        return answer
+
     def stop(self) -> None:
         self.world.stopping = True
         self.daemon.stop()
@@ -306,7 +313,8 @@ def _rooms(server: Server, ends: ExitStack, page: bool) -> list[str]:
     from .. import door
 
     settings = server.world.settings
-    asks = {"sync": server.sync, "standing": server.standing, **{name: server.waking(name) for name in WAKING}}
+    own = {"sync": server.sync, "standing": server.standing, "observe": server.observe}
+    asks = {**own, **{name: server.waking(name) for name in WAKING}}
     opened = door.serve(server.world, asks=asks, streams={"wait": server.wait})
     ends.callback(opened.close)
     lines = [f"socket  {settings.socket}"]

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -43,12 +43,15 @@ Adds = Callable[[bytes], Part]
 
 def freight(visit: Visit) -> tuple[Freight, ...]:
     """All that the visit's ops want in the host's store, each id once, sorted."""
-    wanted: dict[str, bool] = {}
+    wanted: dict[str, Freight] = {}
     for change in visit.changes:
         for op in visit.ops.get(change.key, ()):
             for one in op.cargo:
-                wanted[one.blob] = wanted.get(one.blob, False) or one.packed
-    return tuple(Freight(blob=blob, packed=wanted[blob]) for blob in sorted(wanted))
+                had = wanted.setdefault(one.blob, one)
+                if had is not one:
+                    packed, doubted = had.packed or one.packed, had.doubted or one.doubted
+                    wanted[one.blob] = replace(had, packed=packed, doubted=doubted)
+    return tuple(wanted[blob] for blob in sorted(wanted))
 
 
 @dataclass
@@ -150,7 +153,7 @@ class Depot:
             self._stop(load, answer)
             return answer
 
-        entries = b"".join(bytes.fromhex(one.blob) + bytes([one.packed]) for one in load.freight)
+        entries = b"".join(bytes.fromhex(one.blob) + bytes([one.packed | one.doubted << 1]) for one in load.freight)
         answer = asked("ask", len(load.freight), [self._added(entries)], load.limit)
         lacking = _lacking(answer, load.freight)
         sent = files = 0

@@ -190,6 +190,24 @@ def test_a_link_or_a_strangers_file_in_place_of_a_content_is_replaced_not_follow
     assert whole(sender) == {place(blob) for blob in blobs}
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_was_altered_with_its_size_and_time_is_sent_anew_when_it_is_doubted(sender: Sender, packed: bool) -> None:
+    host = sender.fleet.lab[0]
+    blob = sender.contents.add(b"a text that packs well " * 400)
+    sender.send([blob], packed)
+    for name in (place(blob), *([place(blob) + ".gz"] if packed else [])):
+        at = f"{STORE}/{name}"
+        host.run(f"touch -r {at} /tmp/t && printf X | dd of={at} conv=notrunc status=none && touch -r /tmp/t {at}")
+    sender.contents.read.clear()
+    sender.go(sender.visits([Freight(blob=blob, packed=packed)]))
+    assert sender.contents.read == [], "nobody doubts what looks right"
+    sender.go(sender.visits([Freight(blob=blob, packed=packed, doubted=True)]))
+    found = stored(host)
+    assert found[place(blob)] == right(sender.contents, blob)
+    if packed:
+        assert host.run(f"gzip -dc {STORE}/{place(blob)}.gz").stdout == sender.contents.known[blob].decode()
+
+
 def test_a_content_that_is_nowhere_stops_the_visit_and_says_which(sender: Sender) -> None:
     report = stopped(sender, ["ab" * 20])
     assert report.trouble is not None and report.trouble.code == "cargo" and "ab" * 20 in report.trouble.why

@@ -21,6 +21,8 @@ class Freight:
     """Git's id of it."""
     packed: bool
     """Its gzip form is wanted beside it, where that saves at least a tenth."""
+    doubted: bool = False
+    """Somebody altered it there: it counts as there only when it has been read again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

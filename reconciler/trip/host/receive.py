@@ -3,7 +3,8 @@ Python from 3.8 on; `STDIN` is set by the command that started it (see ../cargo.
 
 On stdin, after this text, a line of JSON {"mark", "do", "count"}, and then
 
-    ask   `count` times 21 bytes: an id (20 bytes), and 1 where its packed form is wanted too
+    ask   `count` times 21 bytes: an id (20 bytes), and a sum of 1 where its packed form is wanted too, and 2 where what is
+          there is to be read before it counts
     put   `count` items: a head (ITEM) and its bytes
 
 The answer is framed as boot.py's: for `ask` {"lacks": hex of a byte an id (1: the content, 2: its packed form),
@@ -70,7 +71,7 @@ class Store:
 
     # ---- what is here
 
-    def has(self, blob: str, form: int) -> bool:
+    def has(self, blob: str, form: int, doubted: bool = False) -> bool:
         try:
             fd = os.open(
                 file_name(blob, form),
@@ -87,7 +88,7 @@ class Store:
                 return False
             second = mtime(blob, form)
             as_made = known.st_mtime_ns // 10**9 in (second, min(second, LAST_SECOND))
-            if as_made and stat.S_IMODE(known.st_mode) == 0o644 and known.st_gid == 0:
+            if not doubted and as_made and stat.S_IMODE(known.st_mode) == 0o644 and known.st_gid == 0:
                 return True
             # Somebody touched it: it is ours again if it still is what its name says.
             if form or not self.right(fd, blob, known.st_size):
@@ -369,8 +370,8 @@ def ask(store: Store, stdin: BinaryIO, count: int) -> Dict[str, Any]:
     for index in range(count):
         entry = exact(stdin, 21)
         blob = entry[:20].hex()
-        for form in (0, 1) if entry[20] else (0,):
-            if not store.has(blob, form):
+        for form in (0, 1) if entry[20] & 1 else (0,):
+            if not store.has(blob, form, bool(entry[20] & 2)):
                 lacks[index] |= 1 << form
                 size = store.begun(blob, form)
                 if size:

@@ -40,6 +40,7 @@ def site(
 
       trueup site preview docs --port 9000
     """
+    import signal
     import threading
 
     from reconciler.manifests import load_kinds
@@ -61,13 +62,13 @@ def site(
         return exits.ERROR
     served = preview.serve(watched, port, live=live, tell=asked)
     _say(words.of_start(shown, served.url))
-    try:
-        while not threading.Event().wait(live_.EVERY):
-            watched.current()
-    except KeyboardInterrupt:
-        _say("\n")
-    finally:
-        served.close()
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a script started it, which has SIGINT ignored
+        signal.signal(number, lambda *_: ended.set())
+    while not ended.wait(live_.EVERY):
+        watched.current()
+    served.close()
+    _say("\n")
     return exits.OK
 
 

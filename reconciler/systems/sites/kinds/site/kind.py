@@ -134,7 +134,16 @@ class Site(Kind):
     # ---- hosts
 
     def look(self, name: str, spec: State, ctx: OpContext) -> State:
-        return {"name": name}
+        if ctx.whole:
+            return {"name": name, "whole": True}
+        asked: dict[str, Json] = {"name": name}
+        tree = spec.get("tree", "")
+        if sample := meaning.sample(tree, ctx.host.name):
+            asked["sample"] = sample
+        # What a whole look found has to be found again by the visit that heals it.
+        if ctx.seen is not None and ctx.seen.get("altered"):
+            asked["files"] = meaning.among(meaning.files_of(tree), ctx.seen["altered"])
+        return asked
 
     def ops(self, change: Change, ctx: OpContext) -> tuple[Op, ...]:
         name = change.key.name
@@ -146,6 +155,9 @@ class Site(Kind):
         files = meaning.files_of(spec["tree"])
         packed = bool(spec.get("precompress", True))
         release = spec["release"]
+        have = change.have.state if isinstance(change.have, Present) else {}
+        # A release's files are links to the store's: what was altered in one was altered in the other.
+        doubted = set(meaning.among(files, have.get("altered", ())).values())
         stage = Op(
             module="trueup.site.stage",
             args={
@@ -156,12 +168,14 @@ class Site(Kind):
                 "packed": packed,
                 "config": spec["config"],
             },
-            cargo=tuple(Freight(blob=blob, packed=packed and pack) for blob, pack in sorted(_contents(files).items())),
+            cargo=tuple(
+                Freight(blob=blob, packed=packed and pack, doubted=blob in doubted)
+                for blob, pack in sorted(_contents(files).items())
+            ),
             title=f"stage release {release} ({checks.counted(len(files))})",
             limit=RELEASE_LIMIT,
         )
         # nginx keeps files open for a while: without a reload it would go on with one that was put right.
-        have = change.have.state if isinstance(change.have, Present) else {}
         switch = Op(
             module="trueup.site.switch",
             args={

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Literal, cast
 
 from reconciler.core.model import State
@@ -14,6 +15,8 @@ SECRETS = "/etc/nginx/trueup"
 """Folder of the password files and of the keys that come from secrets."""
 FORMAT = "1"
 """Of a release folder: another one makes other releases of the same files."""
+SAMPLE = 16
+"""Files of a release whose content is read at each look at a host."""
 REDIRECTS, HEADERS = "_redirects", "_headers"
 Dialect = Literal["netlify", "cloudflare"]
 
@@ -36,6 +39,27 @@ def tree_text(files: Mapping[str, str]) -> str:
 def files_of(text: str) -> dict[str, str]:
     """Path → blob id, from what `tree_text` wrote."""
     pairs = (line.partition(" ") for line in text.splitlines())
+    return {path: blob for blob, _, path in pairs}
+
+
+def among(files: Mapping[str, str], paths: Iterable[str]) -> dict[str, str]:
+    """Those of `paths` that are files of a release, or their packed forms, path → blob id."""
+    found = {path: files.get(path) or files.get(path.removesuffix(".gz")) for path in paths}
+    return {path: blob for path, blob in found.items() if blob}
+
+
+@lru_cache(maxsize=64)
+def _lines(text: str) -> tuple[str, ...]:
+    """Of a tree, kept: each host of a site is asked for some of them at each look."""
+    return tuple(text.splitlines())
+
+
+def sample(text: str, host: str) -> dict[str, str]:
+    """Some files of a tree, path → blob id: others on each host, the same at each look at one."""
+    lines = _lines(text)
+    step = max(1, len(lines) // SAMPLE)
+    start = int.from_bytes(hashlib.blake2b(host.encode(), digest_size=4).digest(), "big") % step
+    pairs = (line.partition(" ") for line in lines[start::step][:SAMPLE])
     return {path: blob for blob, _, path in pairs}
 
 

@@ -1,7 +1,8 @@
 """Reads what a host serves of a site, whether its files still are what was sent, and what it was asked for lately. Writes
 nothing, follows no link but the three of trueup's own.
 
-Requests: {"name"}, and "files": {path: Git blob id} whose content is to be read, "whole": true for all of it.
+Requests: {"name"}, and "files": {path: Git blob id} whose content is to be read, "sample": the same of those that are
+small, "whole": true for all of it.
 Answers: {"release": what is served, proved once; "" when nothing is, "altered": at most 20 paths of that release, sorted,
 whose type, size, time or content is not the release's, and such that don't belong to it ("../site.conf" is the
 configuration), "kept": the releases on disk, sorted, "files" and "bytes": how much the release is, "certificates":
@@ -53,6 +54,8 @@ ASK_LIMIT = 3.0
 RECORD = 256 << 20
 """Bytes of release.json that are read."""
 MOST = 20
+SMALL = 256 << 10
+"""Bytes of a file up to which the sample reads it: a look is not to take a video's time."""
 LOGS = "/var/log/nginx"
 TAIL = 4 << 20
 """Bytes of access logs that are read, the newest."""
@@ -161,7 +164,8 @@ def altered(release: int, name: str, request: dict[str, Any], size: dict[str, An
     found.update("../" + ascii(entry)[1:-1] for entry in os.listdir(release) if entry not in (
         "files", "release.json", "site.conf"
     ))  # fmt: skip
-    sample = request.get("files") or {}
+    sample, wanted = request.get("sample") or {}, request.get("files") or {}
+    whole = bool(request.get("whole"))
     seen = 0
     try:
         top = os.open("files", FOLDER, dir_fd=release)
@@ -180,7 +184,10 @@ def altered(release: int, name: str, request: dict[str, Any], size: dict[str, An
                 or info.st_size != sizes.get(path)
                 or info.st_mtime not in (mtime, min(mtime, LAST_SECOND))
                 or (info.st_uid, stat.S_IMODE(info.st_mode)) != (0, 0o644)
-                or ((request.get("whole") or sample.get(path) == blob) and not holds(at, entry, blob, packed))
+                or (
+                    (whole or wanted.get(path) == blob or (sample.get(path) == blob and info.st_size <= SMALL))
+                    and not holds(at, entry, blob, packed)
+                )
             ):
                 found.add(path)
         if seen != len(expected):
