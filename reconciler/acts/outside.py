@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..clock import rfc3339
 from ..core.problem import Problem, Refused
+from ..outside import troubles
 from ..outside.once import Once
 from ..settings import Settings, load
 
@@ -43,23 +44,15 @@ def missing(world: World) -> Iterator[Problem]:
     if world.outside is None:
         return
     said = set()  # several folders and branches of one repository are one trouble
-    for told in world.sources():
+    for source in world.sources():
         try:
-            trouble, known = world.outside.trouble(told), world.outside.known(told)
+            trouble, known = world.outside.trouble(source), world.outside.known(source)
         except Refused:
             continue  # it is none, and its manifest is told so
         if trouble is None or trouble.problem in said:
             continue
         said.add(trouble.problem)
-        holds = f"what it was at {rfc3339(known.at, whole=True)} holds" if known else "it was never had"
-        found = trouble.problem
-        yield Problem(
-            code=found.code,
-            severity="warning",
-            message=f"{found.message} (since {rfc3339(trouble.since, whole=True)}; {holds})",
-            hint=found.hint,
-            who=found.who,
-        )
+        yield replace(troubles.with_what_holds(trouble, known), severity="warning")
 
 
 __all__ = ["missing", "outside_here", "outside_of", "renew"]

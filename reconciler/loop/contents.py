@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from ..core.model import State
 from ..core.problem import Problem, Refused
 from ..outside.once import folder_of
+from ..outside.spec import ELSEWHERE
+from ..outside.troubles import without_times
 from ..settings import Settings
 from .log import Log
 
@@ -115,9 +117,9 @@ class Contents:
             self._changed()
 
     def _tell(self, problems: Sequence[Problem]) -> None:
-        told = frozenset(problem.message.partition(" (since ")[0] for problem in problems)
+        told = frozenset(map(without_times, problems))
         for problem in problems:
-            if problem.message.partition(" (since ")[0] not in self._told:
+            if without_times(problem) not in self._told:
                 self._log.say(
                     "content-failed", level="warning", code=problem.code, text=problem.message, next=problem.hint
                 )
@@ -138,7 +140,7 @@ class Contents:
 
 def _own(told: State) -> bool:
     """Whether a source is of the fleet's own repository."""
-    return not any(place in told for place in ("git", "archive", "bucket"))
+    return not any(place in told for place in ELSEWHERE)
 
 
 __all__ = ["Contents"]

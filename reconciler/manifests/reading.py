@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.kind import Kind, Kinds
@@ -94,28 +94,21 @@ def read(
         resolver.glance(lost)
     conflicts = Conflicts(items=items, kinds=kinds, inventory=hosts, broken=broken)
     problems = in_order([*found.problems, *hosts.problems, *resolver.problems, *conflicts.find()])
-    if any(problem.severity == "error" for problem in problems):
-        return Reading(
-            desired=None,
-            problems=problems,
-            files=found.files,
-            uses=tuple(resolver.uses),
-            sources=tuple(sources),
-            moment=moment,
-        )
-    spreads = tuple(item.spread for item in with_loaded(items, kinds))
-    desired = Desired(commit=files.commit, policy=hosts.policy, hosts=hosts.hosts, spreads=spreads)
-    order = tuple((item.entry.doc.path, item.entry.blob, item.entry.index) for item in items)
-    memory = Memory(files=found.by_file, items=resolver.cache.items, order=order)
-    return Reading(
-        desired=desired,
+    read = Reading(
+        desired=None,
         problems=problems,
         files=found.files,
         uses=tuple(resolver.uses),
         sources=tuple(sources),
         moment=moment,
-        memory=memory,
     )
+    if any(problem.severity == "error" for problem in problems):
+        return read
+    spreads = tuple(item.spread for item in with_loaded(items, kinds))
+    desired = Desired(commit=files.commit, policy=hosts.policy, hosts=hosts.hosts, spreads=spreads)
+    order = tuple((item.entry.doc.path, item.entry.blob, item.entry.index) for item in items)
+    memory = Memory(files=found.by_file, items=resolver.cache.items, order=order)
+    return replace(read, desired=desired, memory=memory)
 
 
 def _sources(entries: Iterable[documents.Entry], kinds: Kinds) -> list[State]:

@@ -31,6 +31,7 @@ from .known import Known, Told
 from .known import source as source_of
 from .names import Limits
 from .spec import BranchesSource, GitSource, Source, key_of
+from .troubles import with_what_holds
 from .trust import Trust
 from .turns import Turns
 
@@ -91,9 +92,9 @@ class Sources(Known):
         says what holds instead; it never raises. Each source is asked once, however often it is named."""
         problems: list[Problem] = []
         wanted: dict[str, Source] = {}
-        for told in sources:
+        for one in sources:
             try:
-                source = source_of(told)
+                source = source_of(one)
                 wanted[key_of(source)] = source
             except Refused as wrong:
                 problems += wrong.problems
@@ -113,7 +114,8 @@ class Sources(Known):
             return in_order((*problems, *wrong.problems))
         for key, problem in came.items():
             if problem is not None:
-                problems.append(self._with_what_holds(wanted[key], problem, since.get(key, self._now())))
+                trouble = Trouble(since=since.get(key, self._now()), problem=problem)
+                problems.append(with_what_holds(trouble, self.known(wanted[key])))
         return in_order(problems)
 
     def _in_turn(self, place: str, sources: Mapping[str, Source]) -> Mapping[str, Problem | None]:
@@ -185,11 +187,6 @@ class Sources(Known):
             files={name: self.content.write(text.encode()) for name, text in texts.items()}, digest=digest
         )
 
-    def _with_what_holds(self, source: Source, problem: Problem, since: float) -> Problem:
-        known = self.known(source)
-        holds = f"what it was at {_time(known.at)} holds" if known else "it was never fetched"
-        return replace(problem, message=f"{problem.message} (since {_time(since)}; {holds})")
-
     # ---- keeping order
 
     def tidy(self, used: Iterable[Told], *, before: int = 5, older: float = 3600.0) -> int:
@@ -255,10 +252,6 @@ class Sources(Known):
 def _group(source: Source) -> str:
     """What is asked one after another: all of one repository, which share a mirror of it."""
     return f"git {source.place}" if isinstance(source, GitSource | BranchesSource) else key_of(source)
-
-
-def _time(at: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
 __all__ = ["Sources"]

@@ -30,6 +30,10 @@ _REF = re.compile(r"(?!.*(\.\.|@\{|//))[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,199}")
 _SCP = re.compile(r"(?:([^@/:\s]+)@)?([^/:\s]+):(\S+)")
 
 
+ELSEWHERE = ("git", "archive", "bucket")
+"""What names a place that isn't the fleet's own repository."""
+
+
 @dataclass(frozen=True, slots=True)
 class GitSource:
     git: str
@@ -110,7 +114,7 @@ def source_of(told: Mapping[str, Json]) -> Source:
             texts[name] = value.strip()
         else:
             wrong.append(f"{name} must be text")
-    first = [name for name in ("git", "archive", "bucket") if name in told]
+    first = [name for name in ELSEWHERE if name in told]
     if not first and "ref" in told and "folder" in told:
         first, texts = ["git"], {"git": "", **texts}
     if len(first) != 1:

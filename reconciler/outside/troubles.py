@@ -5,10 +5,14 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
+from ..clock import rfc3339
 from ..core.kind import Code
+from ..core.outside import Resolved, Trouble
 from ..core.problem import Problem, Refused
 
+_SINCE = " (since "
 ADMINISTRATOR = "an administrator of the machine that runs trueup"
 
 CODES: Mapping[str, Code] = {
@@ -68,6 +72,18 @@ CODES: Mapping[str, Code] = {
 }
 
 
+def with_what_holds(trouble: Trouble, known: Resolved | None) -> Problem:
+    """Its problem, with since when it is so and what holds instead."""
+    holds = f"what it was at {rfc3339(known.at, whole=True)} holds" if known else "it was never fetched"
+    since = rfc3339(trouble.since, whole=True)
+    return replace(trouble.problem, message=f"{trouble.problem.message}{_SINCE}{since}; {holds})")
+
+
+def without_times(problem: Problem) -> str:
+    """The message of what `with_what_holds` made, as it stays from one time to the next."""
+    return problem.message.partition(_SINCE)[0]
+
+
 def refused(code: str, message: str, hint: str = "") -> Refused:
     who = ADMINISTRATOR if code in ("source-not-allowed", "source-extra", "source-full") else ""
     return Refused(Problem(code=code, message=message, hint=hint or CODES[code].cure, who=who))
@@ -85,4 +101,4 @@ def on_disk(what: str) -> Iterator[None]:
         raise refused("source-unreachable", f"{what}: {told}") from error
 
 
-__all__ = ["ADMINISTRATOR", "CODES", "on_disk", "refused"]
+__all__ = ["ADMINISTRATOR", "CODES", "on_disk", "refused", "with_what_holds", "without_times"]

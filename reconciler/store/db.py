@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+Cursor: TypeAlias = duckdb.DuckDBPyConnection
 Columns: TypeAlias = Mapping[str, "numpy.typing.NDArray[Any]"]
 
 REMEMBERED = 1000

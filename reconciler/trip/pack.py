@@ -18,12 +18,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.model import SAVES
+
 ITEM = struct.Struct(">20sBQQQQ")
 """As in host/receive.py: id, form, offset, bytes that follow, bytes of the whole form, bytes of the content."""
 PIECE = 15 * 1024 * 1024
 """Bytes of a form that go in one item at most; a bigger one goes in several."""
-SAVES = 0.9
-"""A packed form is kept when it is at most this much of the content."""
 KEPT = 30 * 86400.0
 """Seconds that a packed form stays in the cache after its last use."""
 MOST_KEPT = 1024 * 1024 * 1024

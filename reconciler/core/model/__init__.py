@@ -11,11 +11,12 @@ from .names import NOTHING, Commit, Json, Key, Ref, Source, State, canonical, di
 from .observed import Absent, Observation, Present, Unknown, observation, reading_json, same_observation
 from .past import Applied, Approval, Backoff, GoneTo, HostPast, Origin, Owned, Pause, Rollback, Untold, WaveRun
 from .planned import Action, Change, FieldChange, GuardHit, Hold, Left, Plan, Reason, Row
-from .visit import Freight, Look, Op, Outcome, Reading, Report, Result, Trouble, Verdict, Visit
+from .visit import SAVES, Freight, Look, Op, Outcome, Reading, Report, Result, Trouble, Verdict, Visit
 
 __all__ = [
     "DEFAULT_WAVES",
     "NOTHING",
+    "SAVES",
     "Absent",
     "Action",
     "Applied",

@@ -12,6 +12,9 @@ from .observed import Observation
 from .past import Owned
 from .planned import Change
 
+SAVES = 0.9
+"""A packed form is kept where it is at most so much of the content."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Freight:

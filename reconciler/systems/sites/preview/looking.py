@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from reconciler import manifests
 from reconciler.core.kind import Kinds
-from reconciler.core.model import State
+from reconciler.core.model import SAVES, State
 from reconciler.core.problem import Problem, Refused, in_order
 from reconciler.manifests import documents
 from reconciler.ports import Files
@@ -26,8 +26,6 @@ from reconciler.systems.sites.rules.site import EMPTY, Entry, Rules, Tree
 from .place import Place, none
 from .troubles import CODES
 
-SAVES = 0.9
-"""A form is kept beside a file when it has at most this part of its bytes (trip/pack.py holds the same for hosts)."""
 FAST = 1
 """Level of gzip: here it counts that a file is packed, not how well."""
 

@@ -6,15 +6,11 @@ What comes from hosts may be of any form: DuckDB's json_transform gives NULL for
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from reconciler.store import troubles
 from reconciler.store.counting import MANY
-from reconciler.store.db import SHEETS, Db
-
-if TYPE_CHECKING:
-    import duckdb
+from reconciler.store.db import SHEETS, Cursor, Db
 
 STATUS = ("2xx", "3xx", "4xx", "5xx")
 HOURS = 24
@@ -95,7 +91,7 @@ def fresh(db: Db, kind: str) -> None:
         _SEEN[db] = (db.openings, now)
 
 
-def _read(cursor: duckdb.DuckDBPyConnection, kind: str, which: str) -> None:
+def _read(cursor: Cursor, kind: str, which: str) -> None:
     # A state that no host has any more stays until all is read anew: nobody asks for it.
     cursor.execute(
         f"INSERT INTO {STATES} FROM ({_STATES_OF % which}) n ANTI JOIN {STATES} t USING (digest)", {"kind": kind}
