@@ -1,4 +1,4 @@
-"""Content from outside the repository, asked at a rhythm in a thread of its own: a server that hangs holds up no round.
+"""Content from outside the repository, asked at a rhythm beside the rounds.
 
 A round is woken when a source has changed; what can't be reached keeps what it was, and is told once.
 """
@@ -18,6 +18,7 @@ from ..outside.spec import ELSEWHERE
 from ..outside.troubles import without_times
 from ..settings import Settings
 from .log import Log
+from .wake import Aside
 
 if TYPE_CHECKING:
     from ..outside.keeper import Sources
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 DAY = 86_400.0
 
 
-class Contents:
+class Contents(Aside):
     """`named` gives the sources that count now, as far as they are known; `whole` says whether that is all of them, so that
     the others may go. `changed` is called when one is not what it was."""
 
@@ -37,21 +38,19 @@ class Contents:
         log: Log,
         whole: Callable[[], bool] = lambda: True,
     ) -> None:
+        super().__init__("contents", self._run)
         self._settings = settings
         self._named = named
         self._whole = whole
         self._changed = changed
         self._log = log
-        self._asked = threading.Event()
         self._all = threading.Event()
         """Set when what was asked for isn't about the fleet's own repository alone."""
         self._due = time.monotonic() + settings.content_every
-        self._stop = threading.Event()
         self._told: frozenset[str] = frozenset()
         """What could not be reached last time: said once, not each time."""
         self._tidied = time.monotonic()
         self._moment: str | None = None
-        self._thread = threading.Thread(target=self._run, name="contents", daemon=True)
 
     @cached_property
     def _sources(self) -> Sources:
@@ -59,22 +58,12 @@ class Contents:
 
         return Sources.of(self._settings, folder_of(self._settings))
 
-    def start(self) -> None:
-        self._thread.start()
-
     def now(self, *, own: bool = False) -> None:
         """Ask without waiting for the time to come; `own`: only what is of the fleet's own repository, where a branch
         moved."""
         if not own:
             self._all.set()
         self._asked.set()
-
-    def stop(self) -> None:
-        # Not joined for long: what hangs ends by its own limit, and holds nothing that the end needs.
-        self._stop.set()
-        self._asked.set()
-        if self._thread.is_alive():
-            self._thread.join(0.5)
 
     def _run(self) -> None:
         while not self._stop.is_set():

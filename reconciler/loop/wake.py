@@ -154,33 +154,41 @@ class _Handler(FileSystemEventHandler):
         self._call()
 
 
-class Poller:
-    """Fetches a remote every `every` seconds in a thread of its own: a server that hangs must not hold up a round.
+class Aside:
+    """Work over the network in a thread of its own, at a rhythm and when somebody asks: a server that hangs must not hold
+    up a round. `run` ends soon after `_stop` is set."""
+
+    def __init__(self, name: str, run: Callable[[], None]) -> None:
+        self._asked = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        # Not joined for long: what hangs ends by its own limit, and holds nothing that the end needs.
+        self._stop.set()
+        self._asked.set()
+        if self._thread.is_alive():
+            self._thread.join(0.5)
+
+
+class Poller(Aside):
+    """Fetches a remote every `every` seconds.
 
     `fetch` says whether the tip moved; `done(moved, asked, trouble)` is called after each: `asked` when somebody
     called `now`, `trouble` why a fetch was refused, and the next step.
     """
 
     def __init__(self, fetch: Callable[[], bool], done: Callable[[bool, bool, str], None], every: float) -> None:
+        super().__init__("fetch", self._run)
         self._fetch = fetch
         self._done = done
         self._every = every
-        self._asked = threading.Event()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="fetch", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
 
     def now(self) -> None:
         self._asked.set()
-
-    def stop(self) -> None:
-        # Not joined for long: a fetch that hangs ends by its own limit, and holds nothing that the end needs.
-        self._stop.set()
-        self._asked.set()
-        if self._thread.is_alive():
-            self._thread.join(0.5)
 
     def _run(self) -> None:
         while not self._stop.is_set():
