@@ -37,7 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+# For one file, not for the session: while it is open, Playwright's event loop counts as running in this thread, and
+# what a later file does by asyncio.run would be refused.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = os.environ.get("TRUEUP_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     assert path, "the browser tests need Chromium: apt-get install chromium (make setup does it)"
