@@ -156,7 +156,7 @@ class Looker:
             return Look(shown=None, problems=told, files=files)
         if not self.place.of_a_site:
             spec = {"domains": (), **spec}
-            tree = serving.served(below, {path: files.size(start + path) for path in below})
+            tree = serving.served(spec, below, {path: files.size(start + path) for path in below})
             found = serving.examined(rules, folder, tree, spec, lambda path: files.read(start + path))
             known = in_order([*problems, *found, *_of_content(rules, name, below)])
         rules, left_out = seen_here(rules, spec)
@@ -211,7 +211,7 @@ def files_in(
             if body:
                 packed[path + ".gz"] = body
                 entries[path + ".gz"] = Entry(len(body), blob_id(body))
-    return Tree(entries), packed, kept
+    return Tree(entries, checks.packed_types(below) if pack else ()), packed, kept
 
 
 def sources_here() -> Sources | None:

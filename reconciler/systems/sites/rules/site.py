@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -66,9 +66,11 @@ def hidden(path: str) -> bool:
 
 
 class Tree(Mapping[str, Entry]):
-    """The files of a release by path without a leading slash; those that are never served are left out."""
+    """The files of a release by path without a leading slash; those that are never served are left out. `types`: extensions
+    of files that may have a precompressed form which isn't among `files`, since hosts get it made."""
 
-    def __init__(self, files: Mapping[str, Entry]) -> None:
+    def __init__(self, files: Mapping[str, Entry], types: Iterable[str] = ()) -> None:
+        self._types = frozenset(types)
         self._files = {path: Entry(*files[path]) for path in sorted(files) if not hidden("/" + path)}
 
     def __getitem__(self, path: str) -> Entry:
@@ -104,9 +106,9 @@ class Tree(Mapping[str, Entry]):
 
     @cached_property
     def packed_types(self) -> tuple[str, ...]:
-        """The extensions of files that have a precompressed form: answers of such a type vary by Accept-Encoding."""
+        """The extensions of files that have a precompressed form, or may: answers of such a type vary by Accept-Encoding."""
         bases = {path[:-3] for path in self._files if self.packed("/" + path)}
-        return tuple(sorted({base.rsplit("/", 1)[-1].rpartition(".")[2] for base in bases}))
+        return tuple(sorted({*self._types, *(base.rsplit("/", 1)[-1].rpartition(".")[2] for base in bases)}))
 
     @cached_property
     def error_pages(self) -> tuple[str, ...]:

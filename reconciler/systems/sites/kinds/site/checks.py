@@ -91,6 +91,12 @@ def packs(path: str) -> bool:
     return path.rpartition(".")[2].lower() in PACKED
 
 
+def packed_types(files: Iterable[str]) -> frozenset[str]:
+    """The extensions of what may have a packed form beside it: of `files`, which say .HTML perhaps, and of the release
+    before, some of which is served too."""
+    return PACKED | {path.rpartition(".")[2] for path in files if packs(path)}
+
+
 def fields(name: str, spec: State) -> Iterator[Finding]:
     for field in ("allow", "deny"):
         for index, text in enumerate(spec.get(field, ())):

@@ -47,7 +47,7 @@ class Site(Kind):
             if wrong:
                 raise Unresolved(_finding(wrong[0], from_))
             tree = meaning.tree_text({path: blob for path, blob in files.items() if path not in texts})
-            served = serving.served(files)
+            served = serving.served(spec, files)
             release = meaning.release_id(tree, nginx.config(rules, served, serving.place(name, spec, "0" * 16)))
             config = nginx.config(rules, served, serving.place(name, spec, release))
         except ValueError as error:
@@ -102,7 +102,7 @@ class Site(Kind):
             return  # who writes the branch sees it there; the fleet's checks are not about it
         from_ = content.content_of(spec, ask)
         rules, problems = serving.rules(name, spec, _texts(from_))
-        tree = serving.served(from_.files, from_.sizes())
+        tree = serving.served(spec, from_.files, from_.sizes())
         found = serving.examined(rules, from_.folder, tree, spec, from_.read)
         # A rule with an error was told by `resolve`.
         yield from checks.few(_finding(problem, from_) for problem in (*problems, *found))

@@ -19,13 +19,15 @@ from reconciler.systems.sites.rules.site import RELEASE_URL, BasicAuth, Cors, En
 from reconciler.systems.sites.rules.target import escape
 from reconciler.systems.sites.rules.urls import Changed, urls_changed
 
+from . import checks
 from .meaning import HEADERS, REDIRECTS, ROOT, Dialect, dialect_of, files_of, passwords
 from .tls import asked_host, paths, ports, source
 
 
-def served(files: Mapping[str, str], sizes: Mapping[str, int] = MappingProxyType({})) -> Tree:
+def served(spec: State, files: Mapping[str, str], sizes: Mapping[str, int] = MappingProxyType({})) -> Tree:
     """As the rules see the files. Their sizes are not known where a plan is made, and decide nothing there."""
-    return Tree({path: Entry(sizes.get(path, 0), blob) for path, blob in files.items()})
+    entries = {path: Entry(sizes.get(path, 0), blob) for path, blob in files.items()}
+    return Tree(entries, checks.packed_types(files) if spec.get("precompress", True) else ())
 
 
 def rules(name: str, spec: State, texts: Mapping[str, tuple[str, str]]) -> tuple[Rules, tuple[Problem, ...]]:
@@ -161,7 +163,7 @@ def addresses(name: str, before: State, after: State) -> Changed | None:
             made, _ = rules(name, spec, texts)
         except (KeyError, TypeError, ValueError):
             return None  # an older trueup applied it
-        sides.append((made, served(files_of(spec["tree"]))))
+        sides.append((made, served(spec, files_of(spec["tree"]))))
     return urls_changed(sides[0], sides[1])
 
 
