@@ -62,15 +62,17 @@ class Sources(Known):
         """What was asked along with the branches of a repository."""
 
     @classmethod
-    def of(cls, settings: Settings, folder: Path | None = None) -> Sources:
+    def of(cls, settings: Settings, folder: Path | None = None, own: Path | None = None) -> Sources:
+        """`own`: another place of the fleet's own repository than the settings name, a checkout of it."""
         limits = replace(Limits(), size=settings.content_limit * 1024 * 1024)
-        own = settings.repo if is_remote(settings.repo) or not settings.repo else str(Path(settings.repo).absolute())
+        repo = str(own) if own is not None else settings.repo
+        repo = repo if is_remote(repo) or not repo else str(Path(repo).absolute())
         return cls(
             folder or settings.state_dir,
             Trust(settings.content_from),
             limits,
             Credentials.of(settings),
-            own=(own, settings.branch),
+            own=(repo, settings.branch),
         )
 
     # ---- asking

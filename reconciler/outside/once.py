@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.model import Json
-from ..core.outside import Trouble
+from ..core.outside import Resolved, Trouble
 from ..core.problem import Refused
 from ..repo.troubles import redacted
 from .known import Known, Told, key, source
@@ -82,12 +82,37 @@ class Once(Known):
         return super().trouble(told) or self._missed.get(key(told))
 
 
+class ByHand(Known):
+    """Implements ports.Outside for who wants to say himself when something is asked: a reading asks nobody. It lies in a
+    cache of one's own also for who may write in stateDir: what the daemon knows is what it asked."""
+
+    def __init__(self, settings: Settings, own: Path | None = None) -> None:
+        """`own`: the checkout that is the fleet's own repository here; None: the one that the settings name."""
+        super().__init__(own_cache())
+        self._settings = settings
+        self._own = own
+
+    def ready(self, wanted: Iterable[Mapping[str, Json]]) -> None:
+        """Nothing is asked."""
+
+    def renew(self, wanted: Iterable[Mapping[str, Json]]) -> None:
+        """Nothing is asked."""
+
+    def ask(self, told: Told) -> Resolved:
+        """What the source is now. Raises Refused with why it can't be had; what was known stays known."""
+        from .keeper import Sources
+
+        return Sources.of(self._settings, self.folder, own=self._own).resolve(told)
+
+
 def folder_of(settings: Settings) -> Path:
     """Where what is known lies: stateDir, for who may write there; else a folder of one's own."""
-    if os.access(settings.state_dir, os.W_OK | os.X_OK):
-        return settings.state_dir
+    return settings.state_dir if os.access(settings.state_dir, os.W_OK | os.X_OK) else own_cache()
+
+
+def own_cache() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(cache) / "trueup"
 
 
-__all__ = ["Once", "folder_of"]
+__all__ = ["ByHand", "Once", "folder_of", "own_cache"]

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import logging
 import subprocess
 import tarfile
 import time
@@ -15,12 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
-import pytest
-from moto.server import ThreadedMotoServer
 
 from lab import Fleet, LabHost
+from tests.buckets import bucket as bucket
 from tests.gits import Git
 
 from .test_site import asked
@@ -33,23 +30,6 @@ spec:
   domains: [{name}.example.com]
   from: {told}
 """
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A bucket named `sites`; its server and login are in the environment, as AWS's own tools have it."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    for name, value in {
-        "ENDPOINT_URL": "http://{}:{}".format(*server.get_host_and_port()), "ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s",
-        "DEFAULT_REGION": "us-east-1", "EC2_METADATA_DISABLED": "true",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(f"AWS_{name}", value)
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="sites")
-    yield client
-    server.stop()
 
 
 def archive(place: Path, page: str) -> str:

@@ -32,6 +32,9 @@ def site(
     that reloads them; --no-live sends every byte as hosts do. Only this machine can connect; DOMAIN.localhost asks
     for one of several domains.
 
+    Files from outside the repository (`from` with git, archive, bucket or ref) are fetched once, at the start, into a
+    cache of your own, by the same rules as the daemon's (contentFrom, contentLimit). Start it again to ask anew.
+
     Examples:
 
       trueup site preview public
@@ -43,8 +46,10 @@ def site(
     import signal
     import threading
 
+    from reconciler.core.problem import Problem
     from reconciler.manifests import load_kinds
     from reconciler.systems.sites.preview import place, words
+    from reconciler.systems.sites.preview.fetching import Fetching
     from reconciler.systems.sites.preview.looking import Look, Looker, sources_here
     from reconciler.systems.sites.preview.watch import Watched
     from reconciler.systems.sites.web import live as live_
@@ -56,7 +61,12 @@ def site(
     def asked(one: preview.Told) -> None:
         _say(words.of_request(one.method, one.target, one.status, one.shows))
 
-    watched = Watched(Looker(place.find(path), load_kinds(), sources_here()), on_look=told)
+    def warned(problem: Problem) -> None:
+        _say(words.of_trouble(problem))
+
+    here = place.find(path)
+    fetching = Fetching(own=here.checkout, say=lambda said: _say(words.of_fetching(said)), warn=warned)
+    watched = Watched(Looker(here, load_kinds(), sources_here(), fetching), on_look=told)
     shown = watched.current()
     if shown is None:
         return exits.ERROR

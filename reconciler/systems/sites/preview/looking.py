@@ -6,7 +6,6 @@ import gzip
 import os
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from reconciler import manifests
@@ -23,8 +22,9 @@ from reconciler.systems.sites.kinds.site.kind import KIND as SITE
 from reconciler.systems.sites.rules import passwords
 from reconciler.systems.sites.rules.site import EMPTY, Entry, Rules, Tree
 
+from .content import Content, Lies, in_folder
+from .fetching import Fetching
 from .place import Place, none
-from .troubles import CODES
 
 FAST = 1
 """Level of gzip: here it counts that a file is packed, not how well."""
@@ -37,29 +37,20 @@ class Shown:
     name: str
     rules: Rules
     tree: Tree
-    root: Path
-    """The folder of the files."""
+    lies: Lies
+    """Where the files are."""
     domains: tuple[str, ...] = ()
     packed: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """What is kept compressed, by the path that it has in `tree`."""
     previous: Tree = EMPTY
-    previous_root: Path | None = None
+    previous_lies: Lies | None = None
     left_out: tuple[str, ...] = ()
     """What of the manifest can't be seen here, in words."""
 
     def open(self, path: str, *, previous: bool = False) -> BinaryIO:
         """Raises OSError when it went away, or became a link, since the look."""
-        root = self.previous_root if previous and self.previous_root is not None else self.root
-        fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            *folders, last = path.split("/")
-            for name in folders:
-                fd, above = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd), fd
-                os.close(above)
-            file = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
-            return os.fdopen(file, "rb")
-        finally:
-            os.close(fd)
+        lies = self.previous_lies if previous and self.previous_lies is not None else self.lies
+        return lies.open(path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +71,8 @@ class Looker:
     kinds: Kinds
     sources: Sources | None = None
     """Where passwords of basic auth are had from."""
+    fetching: Fetching = field(default_factory=Fetching)
+    """Where files that aren't in the repository are had from."""
     _manifest: str = ""
     """The Site's file, as far as it is known."""
     _read: MutableMapping[str, Any] = field(default_factory=dict)
@@ -90,22 +83,27 @@ class Looker:
         """Raises Refused when the place has no such Site, or its files are elsewhere."""
         files = FolderFiles(self.place.root)
         if not self.place.of_a_site:
-            return self._judged(files, self.place.root.name or "site", {}, "", ())
-        reading = manifests.read(files, self.kinds, cache=self._read)
-        entry = self._entry(files, reading.problems)
+            content = in_folder(files, self.place.root, "")
+            return self._judged(files, self.place.root.name or "site", {}, content, ())
+        entry, problems = self._site(files)
+        if entry is not None and self.fetching.begins(entry):
+            entry, problems = self._site(files)  # with what came
         if entry is None:
-            mine = self._mine(reading.problems, self._manifest, "") if self._manifest else reading.problems
+            mine = self._mine(problems, self._manifest, "") if self._manifest else problems
             return Look(shown=None, problems=mine, files=files)
         self._manifest = entry.doc.path
-        source = entry.own.get("from") or {}
-        if set(source) != {"folder"}:
-            said = ", ".join(f"{name}: {value}" for name, value in source.items())
-            cure = CODES["preview-elsewhere"].cure
-            message = f"Site {entry.name} takes its files from elsewhere ({said})"
-            raise Refused(Problem(code="preview-elsewhere", message=message, path=entry.doc.path, hint=cure))
-        folder = os.path.normpath(source["folder"])
-        problems = self._mine(reading.problems, entry.doc.path, folder)
-        return self._judged(files, entry.name, entry.own, "" if folder == "." else folder, problems)
+        fetched = self.fetching.content(entry)
+        if fetched is not None:
+            mine = self._mine(problems, entry.doc.path, entry.doc.path)
+            return self._judged(files, entry.name, entry.own, fetched, mine)
+        folder = os.path.normpath(entry.own["from"]["folder"])
+        mine = self._mine(problems, entry.doc.path, folder)
+        content = in_folder(files, self.place.root, "" if folder == "." else folder)
+        return self._judged(files, entry.name, entry.own, content, mine)
+
+    def _site(self, files: Files) -> tuple[documents.Entry | None, tuple[Problem, ...]]:
+        reading = manifests.read(files, self.kinds, cache=self._read, outside=self.fetching.known)
+        return self._entry(files, reading.problems), reading.problems
 
     def _entry(self, files: Files, problems: Iterable[Problem]) -> documents.Entry | None:
         """The Site's document; None when its file has errors that leave none."""
@@ -140,12 +138,11 @@ class Looker:
         below = "" if folder in ("", ".") else folder + "/"
         return tuple(p for p in problems if p.path in (manifest, folder) or (below and p.path.startswith(below)))
 
-    def _judged(self, files: Files, name: str, spec: State, folder: str, known: tuple[Problem, ...]) -> Look:
-        """What is served of a folder of `files`. Of a bare folder the problems are found here, `known` has a Site's."""
-        start = folder + "/" if folder else ""
-        below = {path[len(start) :]: blob for path, blob in files.paths().items() if path.startswith(start)}
+    def _judged(self, files: Files, name: str, spec: State, content: Content, known: tuple[Problem, ...]) -> Look:
+        """What is served of `content`. Of a bare folder the problems are found here, `known` has a Site's."""
+        below = content.below
         texts = {
-            file: (start + file, files.read(start + file).decode("utf-8", "replace"))
+            file: (content.path(file), content.read(file).decode("utf-8", "replace"))
             for file in (meaning.REDIRECTS, meaning.HEADERS)
             if file in below
         }
@@ -156,19 +153,20 @@ class Looker:
             return Look(shown=None, problems=told, files=files)
         if not self.place.of_a_site:
             spec = {"domains": (), **spec}
-            tree = serving.served(spec, below, {path: files.size(start + path) for path in below})
-            found = serving.examined(rules, folder, tree, spec, lambda path: files.read(start + path))
+            tree = serving.served(spec, below, {path: files.size(path) for path in below})
+            found = serving.examined(rules, content.folder, tree, spec, content.read)
             known = in_order([*problems, *found, *_of_content(rules, name, below)])
         rules, left_out = seen_here(rules, spec)
         rules, any_password = self._with_passwords(rules, spec, files)
-        shown = self._shown(name, rules, spec, self.place.root / folder, below)
+        shown = self._shown(name, rules, spec, content)
         return Look(shown=replace(shown, left_out=(*left_out, *any_password)), problems=known, files=files)
 
-    def _shown(self, name: str, rules: Rules, spec: State, root: Path, below: Mapping[str, str]) -> Shown:
-        tree, packed, kept = files_in(root, below, self._packed, pack=spec.get("precompress", True))
+    def _shown(self, name: str, rules: Rules, spec: State, content: Content) -> Shown:
+        pack = spec.get("precompress", True)
+        tree, packed, kept = files_in(content.lies, content.below, self._packed, pack=pack)
         self._packed = kept
         domains = tuple(spec.get("domains", ()))
-        return Shown(name=name, rules=rules, tree=tree, root=root, domains=domains, packed=packed)
+        return Shown(name=name, rules=rules, tree=tree, lies=content.lies, domains=domains, packed=packed)
 
     def _with_passwords(self, rules: Rules, spec: State, files: Files) -> tuple[Rules, tuple[str, ...]]:
         """The rules with the hashes that are at hand, and for whom any password is taken."""
@@ -195,7 +193,7 @@ class Looker:
 
 
 def files_in(
-    root: Path, below: Mapping[str, str], known: Mapping[str, bytes], *, pack: bool
+    lies: Lies, below: Mapping[str, str], known: Mapping[str, bytes], *, pack: bool
 ) -> tuple[Tree, dict[str, bytes], dict[str, bytes]]:
     """The files as rules see them; what is packed, by path; and the packed forms by blob id, to be `known` the next time."""
     entries: dict[str, Entry] = {}
@@ -203,11 +201,11 @@ def files_in(
     kept: dict[str, bytes] = {}
     for path, blob in below.items():
         try:
-            entries[path] = Entry((root / path).lstat().st_size, blob)
+            entries[path] = Entry(lies.size(path), blob)
         except OSError:
             continue  # it went away since it was listed: the next look is on its way
         if pack and checks.packs(path) and path + ".gz" not in below:
-            body = kept[blob] = known[blob] if blob in known else _pack(root / path)
+            body = kept[blob] = known[blob] if blob in known else _pack(lies, path)
             if body:
                 packed[path + ".gz"] = body
                 entries[path + ".gz"] = Entry(len(body), blob_id(body))
@@ -239,9 +237,9 @@ def seen_here(rules: Rules, spec: State) -> tuple[Rules, tuple[str, ...]]:
     return rules, tuple(out)
 
 
-def _pack(path: Path) -> bytes:
+def _pack(lies: Lies, path: str) -> bytes:
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with lies.open(path) as file:
             data = file.read()
     except OSError:
         return b""

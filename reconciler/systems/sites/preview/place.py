@@ -28,6 +28,11 @@ class Place:
         """Whether a manifest says how the files are served; a bare folder has the defaults of every field."""
         return bool(self.manifest or self.name)
 
+    @property
+    def checkout(self) -> Path | None:
+        """`root`, where it is one of Git."""
+        return self.root if (self.root / ".git").exists() else None
+
 
 def find(path: str) -> Place:
     """A folder is taken for files, whatever else has that name. Raises Refused (no-such-site)."""

@@ -14,7 +14,7 @@ CODES: Mapping[str, Code] = {
     ),
     "preview-elsewhere": Code(
         severity="error",
-        meaning="The Site's files don't lie in this repository, so that there is nothing here to serve.",
-        cure="Preview a checkout or a build of them: trueup site preview FOLDER.",
+        meaning="The Site's files come from outside this repository, and from somewhere else than when the preview began.",
+        cure="End the preview and start it again: what is outside is fetched at the start alone.",
     ),
 }

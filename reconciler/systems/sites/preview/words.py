@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from reconciler.core.problem import Problem
 from reconciler.tell import problems
 from reconciler.tell.clean import clean
 
@@ -21,8 +22,18 @@ def of_look(look: Look, number: int) -> str:
     return told
 
 
+def of_fetching(said: str) -> str:
+    """What is asked of a source outside the repository, and what came."""
+    return clean(f"{_now()} {said}") + "\n"
+
+
+def of_trouble(problem: Problem) -> str:
+    """That it could not be asked, and what holds instead."""
+    return problems.text((problem,))
+
+
 def of_start(shown: Shown, url: str) -> str:
-    lines = [f"{shown.root} as Site {shown.name}: {url}  (Ctrl-C ends it)"]
+    lines = [f"{shown.lies} as Site {shown.name}: {url}  (Ctrl-C ends it)"]
     lines += [f"  {domain}: {url.replace('127.0.0.1', domain + '.localhost')}" for domain in shown.domains[1:]]
     lines += [f"  not as on a host: {words}" for words in shown.left_out]
     return "".join(line + "\n" for line in lines)

@@ -40,12 +40,11 @@ class Preview:
 @contextmanager
 def previewing(where: Path, *words: str, **variables: str) -> Iterator[Preview]:
     said = where.parent / "said.txt"
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("TRUEUP_")}
     with said.open("w") as out:
         process = subprocess.Popen(
             [str(TRUEUP), "site", "preview", *words, "--port", "0"],
             cwd=where,
-            env={**mine, "TRUEUP_CONFIG": str(where.parent / "server.yaml"), **variables},
+            env={**outside_of_the_machine(), "TRUEUP_CONFIG": str(where.parent / "server.yaml"), **variables},
             stdout=out,
             stderr=subprocess.STDOUT,
             text=True,
@@ -56,3 +55,22 @@ def previewing(where: Path, *words: str, **variables: str) -> Iterator[Preview]:
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0, said.read_text()
         assert "Traceback" not in said.read_text()
+
+
+def refused(where: Path, *words: str) -> str:
+    """What a preview that doesn't come to serve anything says."""
+    done = subprocess.run(
+        [str(TRUEUP), "site", "preview", *words],
+        cwd=where,
+        env={**outside_of_the_machine(), "TRUEUP_CONFIG": str(where.parent / "server.yaml")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1, done.stdout
+    return done.stderr
+
+
+def outside_of_the_machine() -> dict[str, str]:
+    """The environment without settings of trueup's own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TRUEUP_")}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.fleet import TRUEUP
-from tests.systems.sites.preview.running import previewing
+from tests.systems.sites.preview.running import previewing, refused
 from tests.systems.sites.rules.server import ask
 
 SITE = """\
@@ -26,14 +26,6 @@ FLEET = "apiVersion: trueup.dev/v1\nkind: Fleet\nmetadata: {name: lab}\nspec: {}
 HOST = "apiVersion: trueup.dev/v1\nkind: Host\nmetadata: {name: web-1}\nspec: {address: 192.0.2.1}\n"
 SHA = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="
 """Of `secret`."""
-
-
-def refused(where: Path, *words: str) -> str:
-    done = subprocess.run(
-        [str(TRUEUP), "site", "preview", *words], cwd=where, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 1 and done.stdout == "", done.stdout
-    return done.stderr
 
 
 @pytest.fixture
@@ -202,13 +194,6 @@ def test_what_is_not_there_is_refused_with_the_next_step(repository: Path) -> No
     assert "next: name the one that is meant: trueup site preview a" in refused(repository, "two.yaml")
     for told in (refused(repository, "blog"), refused(repository, "trueup.yaml")):
         assert "error[no-such-site]" in told and "next: Name a folder of files" in told
-
-
-def test_files_that_lie_elsewhere_are_not_looked_for(repository: Path) -> None:
-    write(repository, "docs.yaml", SITE.replace("{folder: public}", "{git: https://example.org/docs.git}"))
-    told = refused(repository, "docs")
-    assert "docs.yaml: error[preview-elsewhere]" in told and "git: https://example.org/docs.git" in told
-    assert "next: Preview a checkout or a build of them: trueup site preview FOLDER." in told
 
 
 def test_a_port_that_is_taken_is_refused_with_another(folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.repo import FolderFiles
+from reconciler.systems.sites.preview.content import InFolder
 from reconciler.systems.sites.preview.looking import Shown, files_in
 from reconciler.systems.sites.rules.answer import Answer, Here, Request, answer
 from reconciler.systems.sites.rules.nginx import Place, config
@@ -84,9 +85,9 @@ def preview(folder: Path, certificate: tuple[str, str]) -> Iterator[Server]:
             name=name,
             rules=case.rules,
             tree=read(folder / name / "now"),
-            root=folder / name / "now",
+            lies=InFolder(folder / name / "now"),
             previous=read(folder / name / "before"),
-            previous_root=folder / name / "before",
+            previous_lies=InFolder(folder / name / "before"),
         )
         here = here_of(case, https)
         for host in {host_of(case), *(asked.sent["host"] for asked in case.requests if "host" in asked.sent)}:
@@ -101,7 +102,7 @@ def preview(folder: Path, certificate: tuple[str, str]) -> Iterator[Server]:
 
 
 def read(folder: Path) -> Tree:
-    return files_in(folder, FolderFiles(folder).paths(), {}, pack=False)[0]
+    return files_in(InFolder(folder), FolderFiles(folder).paths(), {}, pack=False)[0]
 
 
 def place(case: pages.Case, folder: Path, http: int, https: int, crt: str, key: str) -> Place:
