@@ -152,7 +152,7 @@ class _Run:
             self.events.put({"event": "cargo", "event_data": {"host": alias, "words": text}})
 
         pack = Pack(self.at / "cargo.pack", self.settings.state_dir / "cache" / "packed", read)
-        return cargo.Depot(self.at, pack, self.loads, self.memory.add, words)
+        return cargo.Depot(self.at, pack, self.loads, self.memory.add, words, at_once=self.settings.forks)
 
     # ---- making ready
 

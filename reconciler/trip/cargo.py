@@ -3,8 +3,8 @@
 The worker of a host (collection/…/action/visit.py) has the connection, this process has the contents. They talk over a
 socket in the run's folder: the worker says which host it is for; then line by line, in JSON, it is told what to send
 in one exec ({"parts", "limit"}), puts the answer into the host's answer file, and says so; the end is {"go": true} or
-{"stop": true}. The first exec asks what the host lacks, each other one sends at most MOST bytes of it: a
-worker holds no more in memory, and what was sent when a connection breaks need not be sent again.
+{"stop": true}. The first exec asks what the host lacks, each other one sends some of it, as many bytes as a worker may
+hold in memory (`share`). What came whole when a connection breaks need not be sent again.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ from . import troubles, wire
 from .bundler import receiver
 from .pack import Item, Pack, Part
 
-MOST = 16 * 1024 * 1024
-"""Bytes of one exec, and what a worker holds in memory."""
+MEMORY = 512 * 1024 * 1024
+"""Bytes that all workers of a run hold together."""
+MOST = 48 * 1024 * 1024
+"""Bytes of one exec: its end is what the reader of a long deploy hears next, and an exec costs a host no more than this
+many bytes do."""
 SLOWEST = 64 * 1024
 """Bytes a second: a connection that brings less is taken for one that hangs."""
 MOST_ANSWER = 4 * 1024 * 1024
@@ -39,6 +42,11 @@ AHEAD = 64
 
 OnWords = Callable[[str, str], None]
 Adds = Callable[[bytes], Part]
+
+
+def share(workers: int) -> int:
+    """Bytes of one exec where so many workers hold as much at once."""
+    return min(MOST, MEMORY // max(1, workers))
 
 
 def freight(visit: Visit) -> tuple[Freight, ...]:
@@ -79,8 +87,12 @@ class Stop(Exception):
 class Depot:
     """Serves the workers of one run, each in a thread of its own; `on_words` is called in those."""
 
-    def __init__(self, folder: Path, pack: Pack, loads: Mapping[str, Load], add: Adds, on_words: OnWords) -> None:
+    def __init__(
+        self, folder: Path, pack: Pack, loads: Mapping[str, Load], add: Adds, on_words: OnWords, *, at_once: int
+    ) -> None:
+        """`at_once`: how many workers there may be at one time."""
         self._pack, self._add, self._on_words = pack, add, on_words
+        self._most = share(min(at_once, len(loads)))
         self.loads = loads
         program = receiver()
         self._head = add(b"%d\n" % len(program) + program)
@@ -175,7 +187,7 @@ class Depot:
         size = count = 0
         for items in self._forms(lacking, begun):
             for item in items:
-                if chunk and size + item.part[2] > MOST:
+                if chunk and size + item.part[2] > self._most:
                     yield count, chunk
                     chunk, size, count = [], 0, 0
                 chunk.append(item)

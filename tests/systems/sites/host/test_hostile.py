@@ -86,7 +86,10 @@ def test_what_a_power_cut_left_of_an_upload_is_never_served(place: Place) -> Non
     for name, packed in ((blob, False), (blob + ".gz", True)):
         place.host.run(f"cp -a {name} {name}.x; dd if=/dev/zero of={name}.x bs=1 count=3 conv=notrunc; "
                        f"touch -r {name} {name}.x; mv {name}.x {name}")  # fmt: skip
-        done = place.stage("r1", files, packed=True)
+        time.sleep(1)  # unshare takes whole seconds
+        up = int(float(place.host.read("/proc/uptime").split()[0]))
+        started = f"unshare --time --boottime -{up} --fork"  # a machine that came up after that
+        done = place.stage("r1", files, packed=True, under=started)
         assert done["failed"] is not packed, done
         assert not place.host.exists(name), "it is dropped, so that it comes anew"
         place.send(files)

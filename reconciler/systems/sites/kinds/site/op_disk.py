@@ -218,6 +218,7 @@ class Blobs:
     def __init__(self, at: int) -> None:
         self.at = at
         self._shelves: dict[str, int] = {}
+        self._started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def close(self) -> None:
         for fd in self._shelves.values():
@@ -232,8 +233,9 @@ class Blobs:
         return self._shelves[name]
 
     def sound(self, blob: str, packed: bool) -> bool:
-        """Whether the store has this content as it must be. What no release has yet was never read here: it may be
-        what a power cut left of an upload. What somebody altered is dropped, so that the next visit brings it anew."""
+        """Whether the store has this content as it must be. What was received since the machine started was hashed as it
+        came; what no release had when the power was cut is read, since file systems may leave zeros. What somebody
+        altered is dropped, so that the next visit brings it anew."""
         name = blob[2:] + (".gz" if packed else "")
         try:
             shelf = self._shelf(blob)
@@ -247,7 +249,7 @@ class Blobs:
             return False
         try:
             info = os.fstat(fd)
-            known = info.st_nlink > 1 and dated(info, mtime_of(blob, packed))
+            known = dated(info, mtime_of(blob, packed)) and (info.st_nlink > 1 or info.st_ctime > self._started)
             if not (stat.S_ISREG(info.st_mode) and (known or holds(fd, blob, packed))):
                 remove_tree(shelf, name)
                 return False

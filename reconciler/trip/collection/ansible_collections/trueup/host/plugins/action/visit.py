@@ -12,6 +12,7 @@ which are read at the last moment and never become arguments, variables or resul
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import resource
@@ -23,6 +24,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError  # type: ignore[import-untyped]
 from ansible.plugins.action import ActionBase  # type: ignore[import-untyped]
 
+BLOCK = 1 << 20
 ANSWER_MEMORY = 1 << 30
 """Bytes by which this process may grow: a host that sends without end ends its own visit, not the controller."""
 
@@ -65,7 +67,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _exec(self, order: dict[str, Any], parts: list[Any], limit: float) -> dict[str, Any]:
         """One exec, with the parts on its stdin; what the host says goes into the answer file."""
-        data = b"".join([_read(*part) for part in parts])
+        data = _joined(parts)
         watch = Watch(limit)
         try:
             done = self._low_level_execute_command(order["command"], in_data=data, sudoable=True)
@@ -89,10 +91,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return result
 
 
-def _read(path: str, offset: int, length: int) -> bytes:
-    with open(path, "rb", buffering=0) as part:
-        part.seek(offset)
-        return part.read(length)
+def _joined(parts: list[Any]) -> bytes:
+    """All parts in one, and in memory once: a part may be as big as the whole."""
+    whole = io.BytesIO()
+    for path, offset, length in parts:
+        with open(path, "rb", buffering=0) as part:
+            part.seek(offset)
+            while length:
+                block = part.read(min(length, BLOCK))
+                if not block:
+                    raise AnsibleError(f"{path} is shorter than it was")
+                whole.write(block)
+                length -= len(block)
+    return whole.getvalue()
 
 
 class Watch:
