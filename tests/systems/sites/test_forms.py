@@ -12,6 +12,7 @@ import pytest
 from reconciler.core.model import SAVES
 from reconciler.repo import FolderFiles
 from reconciler.systems.sites.kinds.site import checks, serving
+from reconciler.systems.sites.preview.content import InFolder
 from reconciler.systems.sites.preview.looking import files_in
 from reconciler.systems.sites.rules.answer import Here, Request, answer
 from reconciler.systems.sites.rules.nginx import config
@@ -43,7 +44,7 @@ def test_caches_are_told_of_forms_that_only_hosts_have(tmp_path: Path, said: dic
     text = config(rules, serving.served(spec, paths), here)
     if said.get("precompress", True):
         server.write(root, {path + ".gz": body for path, body in _gzip(FILES).items()})
-    tree, _, _ = files_in(root, paths, {}, pack=spec.get("precompress", True))
+    tree, _, _ = files_in(InFolder(root), paths, {}, pack=spec.get("precompress", True))
     with server.running(tmp_path / "nginx", {"docs": text}):
         for url in ASKED:
             for encodings in ("", "gzip", "br", "gzip, br", "gzip;q=0"):
