@@ -21,38 +21,30 @@ LEFT_OVER = 3600.0
 """Seconds after which a copy that nobody fetched is taken away."""
 
 CODES: Mapping[str, Code] = {
-    "backup-exists": Code(
-        severity="error",
-        meaning="A file of that name is there already.",
-        cure="Give another name, or --replace.",
+    "backup-exists": Code.error(
+        "A file of that name is there already.",
+        "Give another name, or --replace.",
     ),
-    "backup-missing": Code(
-        severity="error", meaning="There is no such file.", cure="Look at its name: ls -l of its folder."
+    "backup-missing": Code.error("There is no such file.", "Look at its name: ls -l of its folder."),
+    "backup-unreadable": Code.error(
+        "A file of the backup can't be read or written.",
+        "Run it as the user that owns stateDir, or with sudo; look at the folder's room and permissions.",
     ),
-    "backup-unreadable": Code(
-        severity="error",
-        meaning="A file of the backup can't be read or written.",
-        cure="Run it as the user that owns stateDir, or with sudo; look at the folder's room and permissions.",
+    "backup-damaged": Code.error(
+        "The backup is not what was written: its checksum or its contents don't hold together.",
+        "Take another backup; `trueup state verify FILE` says what is wrong with this one.",
     ),
-    "backup-damaged": Code(
-        severity="error",
-        meaning="The backup is not what was written: its checksum or its contents don't hold together.",
-        cure="Take another backup; `trueup state verify FILE` says what is wrong with this one.",
+    "backup-of-another-fleet": Code.error(
+        "The backup was made beside another fleet's key.",
+        "Give back that fleet.key first; or --other-fleet: then every secret looks changed once.",
     ),
-    "backup-of-another-fleet": Code(
-        severity="error",
-        meaning="The backup was made beside another fleet's key.",
-        cure="Give back that fleet.key first; or --other-fleet: then every secret looks changed once.",
+    "state-missing": Code.error(
+        "There is no state here yet.",
+        "trueup serve or apply makes it; look at TRUEUP_STATE_DIR if there should be one.",
     ),
-    "state-missing": Code(
-        severity="error",
-        meaning="There is no state here yet.",
-        cure="trueup serve or apply makes it; look at TRUEUP_STATE_DIR if there should be one.",
-    ),
-    "state-in-use": Code(
-        severity="error",
-        meaning="A daemon works with this state.",
-        cure="systemctl stop trueup (or end the daemon), do it, and start the daemon again.",
+    "state-in-use": Code.error(
+        "A daemon works with this state.",
+        "systemctl stop trueup (or end the daemon), do it, and start the daemon again.",
     ),
 }
 

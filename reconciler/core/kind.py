@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, Self
 
 from .model import NOTHING, Absent, Action, Change, Host, Json, Observation, Op, Present, Ref, State
 
@@ -65,6 +65,14 @@ class Code:
     severity: Literal["error", "warning"]
     meaning: str
     cure: str
+
+    @classmethod
+    def error(cls, meaning: str, cure: str) -> Self:
+        return cls(severity="error", meaning=meaning, cure=cure)
+
+    @classmethod
+    def warning(cls, meaning: str, cure: str) -> Self:
+        return cls(severity="warning", meaning=meaning, cure=cure)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

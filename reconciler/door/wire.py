@@ -33,59 +33,44 @@ ANSWER_LIMIT = 1024 * 1024 * 1024
 """Bytes of one answer or event that a client takes."""
 
 CODES: Mapping[str, Code] = {
-    "door-version": Code(
-        severity="error",
-        meaning="The daemon and the command are of different versions.",
-        cure="systemctl restart trueup (or end the daemon and start it again).",
+    "door-version": Code.error(
+        "The daemon and the command are of different versions.",
+        "systemctl restart trueup (or end the daemon and start it again).",
     ),
-    "door-malformed": Code(
-        severity="error",
-        meaning="What came over the socket is no question of trueup's.",
-        cure="Ask with the command; programs use its --format json.",
+    "door-malformed": Code.error(
+        "What came over the socket is no question of trueup's.",
+        "Ask with the command; programs use its --format json.",
     ),
-    "door-too-long": Code(
-        severity="error", meaning="The question is longer than the daemon takes.", cure="Narrow what is asked."
+    "door-too-long": Code.error("The question is longer than the daemon takes.", "Narrow what is asked."),
+    "door-too-slow": Code.error(
+        "The question did not come whole in time, or another long one was still being answered.",
+        "Ask again.",
     ),
-    "door-too-slow": Code(
-        severity="error",
-        meaning="The question did not come whole in time, or another long one was still being answered.",
-        cure="Ask again.",
+    "door-unknown-ask": Code.error("The daemon knows no such question.", "Restart it: it may be an older version."),
+    "door-bad-argument": Code.error("An argument of the question has the wrong form.", "See the command's --help."),
+    "door-denied": Code.error(
+        "The daemon's socket is there, but this user may not use it.",
+        "Be a member of the group trueup (usermod -aG trueup NAME, then log in again), or use sudo.",
     ),
-    "door-unknown-ask": Code(
-        severity="error", meaning="The daemon knows no such question.", cure="Restart it: it may be an older version."
+    "door-silent": Code.error(
+        "The daemon took the question and then said nothing for too long, or went away.",
+        "Look at its log (journalctl -u trueup); trueup doctor.",
     ),
-    "door-bad-argument": Code(
-        severity="error", meaning="An argument of the question has the wrong form.", cure="See the command's --help."
+    "door-taken": Code.error(
+        "Another daemon answers on this socket already.",
+        "End it first, or name another one: TRUEUP_FLEET or TRUEUP_SOCKET.",
     ),
-    "door-denied": Code(
-        severity="error",
-        meaning="The daemon's socket is there, but this user may not use it.",
-        cure="Be a member of the group trueup (usermod -aG trueup NAME, then log in again), or use sudo.",
+    "door-unwritable": Code.error(
+        "The socket can't be made there.",
+        "Run as root or as trueup's user; or set TRUEUP_RUN_DIR to a folder that you own.",
     ),
-    "door-silent": Code(
-        severity="error",
-        meaning="The daemon took the question and then said nothing for too long, or went away.",
-        cure="Look at its log (journalctl -u trueup); trueup doctor.",
+    "no-daemon": Code.error(
+        "This can only be asked of a running daemon, and none answers.",
+        "trueup serve --repo PATH starts one.",
     ),
-    "door-taken": Code(
-        severity="error",
-        meaning="Another daemon answers on this socket already.",
-        cure="End it first, or name another one: TRUEUP_FLEET or TRUEUP_SOCKET.",
-    ),
-    "door-unwritable": Code(
-        severity="error",
-        meaning="The socket can't be made there.",
-        cure="Run as root or as trueup's user; or set TRUEUP_RUN_DIR to a folder that you own.",
-    ),
-    "no-daemon": Code(
-        severity="error",
-        meaning="This can only be asked of a running daemon, and none answers.",
-        cure="trueup serve --repo PATH starts one.",
-    ),
-    "bug": Code(
-        severity="error",
-        meaning="A fault of trueup itself.",
-        cure="Report it with the daemon's log of that moment.",
+    "bug": Code.error(
+        "A fault of trueup itself.",
+        "Report it with the daemon's log of that moment.",
     ),
 }
 

@@ -13,214 +13,207 @@ from ..core.kind import Code
 from ..core.problem import Problem
 from .marks import Mark
 
-
-def _error(meaning: str, cure: str) -> Code:
-    return Code(severity="error", meaning=meaning, cure=cure)
-
-
-def _warning(meaning: str, cure: str) -> Code:
-    return Code(severity="warning", meaning=meaning, cure=cure)
-
-
 CODES: Mapping[str, Code] = MappingProxyType(
     {
         # ---- the bytes of a file
-        "not-utf8": _error(
+        "not-utf8": Code.error(
             "The file is not UTF-8. Manifests are UTF-8, so that every reader sees the same characters.",
             "Save the file as UTF-8 (iconv -f latin1 -t utf-8).",
         ),
-        "byte-order-mark": _warning(
+        "byte-order-mark": Code.warning(
             "The file begins with a byte order mark. It is skipped, but other tools stumble over it.",
             "Save the file as UTF-8 without BOM.",
         ),
-        "control-character": _error(
+        "control-character": Code.error(
             "A character that YAML doesn't allow in a file, such as NUL or escape.",
             "Remove it, or write it as an escape within double quotes.",
         ),
-        "too-large": _error(
+        "too-large": Code.error(
             "The file is larger than 1 MiB, more than anybody can review.",
             "Split it; put bulky content into files/ and refer to it.",
         ),
-        "unreadable": _error(
+        "unreadable": Code.error(
             "The repository, the revision or a file of it can't be read.",
             "See the message: a wrong path, a revision that isn't there, or a right that is missing.",
         ),
         # ---- YAML
-        "tab": _error(
+        "tab": Code.error(
             "A tab indents the line. YAML indents with spaces only.",
             "Replace the tab with spaces.",
         ),
-        "yaml-syntax": _error(
+        "yaml-syntax": Code.error(
             "The text is not YAML here. What follows it in the same document could not be read.",
             "Mend the marked place; quote a value that holds `: `, ` #`, or begins with one of {}[]&*!|>%@`.",
         ),
-        "duplicate-field": _error(
+        "duplicate-field": Code.error(
             "One mapping has the same key twice. Most readers keep the last one without a word.",
             "Remove one of the two.",
         ),
-        "mode-unquoted": _error(
+        "mode-unquoted": Code.error(
             "A file mode without quotes is a number: 0644 means 420 to some readers and 644 to others.",
             'Quote it: "0644".',
         ),
-        "leading-zero": _error(
+        "leading-zero": Code.error(
             "A number with a leading zero is octal in YAML 1.1 and decimal in YAML 1.2.",
             "Drop the zero, or quote the value if it is text.",
         ),
-        "alias-bomb": _error(
+        "alias-bomb": Code.error(
             "Anchors and aliases that expand to more than 10,000 values, or an alias within its own anchor.",
             "Write the values out, or use fewer aliases.",
         ),
-        "too-deep": _error(
+        "too-deep": Code.error(
             "More than 60 levels within one another.",
             "Nest less; no field of a manifest needs more than a few levels.",
         ),
-        "merge-key": _error(
+        "merge-key": Code.error(
             "`<<` merges mappings in YAML 1.1 only; YAML 1.2 has no merge.",
             "Write the fields out, or put what is shared into Vars.",
         ),
-        "unknown-tag": _error(
+        "unknown-tag": Code.error(
             "A tag such as !!python/object. Manifests hold plain values only, and `!vault`.",
             "Remove the tag.",
         ),
-        "secret-unreadable": _warning(
+        "secret-unreadable": Code.warning(
             "The value of a secret can't be had here: nobody gives it, or it can't be opened. What it is part of is not "
             "compared, so it is never a change; what must be written with it fails alone.",
             "See the message; trueup secrets check lists every secret with its fix.",
         ),
-        "plain-secret": _warning(
+        "plain-secret": Code.warning(
             "This looks like a secret that stands in the repository for everybody to read: a private key, a token, a password.",
             "Change the secret, since it is in the history; then refer to it: {secret: NAME}, see docs/secrets.md. "
             "What is none may say so: `trueup.dev/not-secret: REASON` among its annotations.",
         ),
-        "bad-field-name": _error(
+        "bad-field-name": Code.error(
             "A key of a mapping that is itself a list or a mapping.",
             "Use a plain word as the key.",
         ),
         # ---- the envelope and the schema
-        "not-a-manifest": _error(
+        "not-a-manifest": Code.error(
             "A YAML file of the repository that is not one of trueup's documents: it has no apiVersion of ours.",
             "Give it apiVersion: trueup.dev/v1, move it to files/ or templates/, or list it in ignorePaths of trueup.yaml.",
         ),
-        "unknown-kind": _error("No kind has this name.", "Use one of the kinds that the message lists."),
-        "unknown-field": _error(
+        "unknown-kind": Code.error("No kind has this name.", "Use one of the kinds that the message lists."),
+        "unknown-field": Code.error(
             "The kind has no such field. It would have been ignored, which is never what was meant.",
             "Rename or remove it; trueup explain KIND lists the fields.",
         ),
-        "missing-field": _error(
+        "missing-field": Code.error(
             "A field that has to be there is not.", "Add it; trueup explain KIND.FIELD tells its form."
         ),
-        "wrong-type": _error(
+        "wrong-type": Code.error(
             "The value is of another type than the field's: a number for text, one value for a list.",
             "Write the type that the message names; quote what is text.",
         ),
-        "wrong-value": _error(
+        "wrong-value": Code.error(
             "The value has the right type but is not one that the field takes.", "See trueup explain KIND.FIELD."
         ),
-        "bad-name": _error(
+        "bad-name": Code.error(
             "A name that can't be used: empty, too long, with control characters or blanks at its ends, "
             "or, for a Host, with characters that a selector couldn't name.",
             "Choose another name.",
         ),
-        "ignored-manifest": _warning(
+        "ignored-manifest": Code.warning(
             "A document of ours lies where manifests are not read: below files/, templates/, a dot-folder or ignorePaths.",
             "Move it if it was meant as a manifest.",
         ),
         # ---- inventory
-        "no-fleet": _warning(
+        "no-fleet": Code.warning(
             "The repository has no trueup.yaml. The defaults hold: mode observe, nothing is changed on any host.",
             "Add trueup.yaml with kind: Fleet; trueup init writes one.",
         ),
-        "fleet-twice": _error(
+        "fleet-twice": Code.error(
             "More than one document of kind Fleet. A repository is one fleet.", "Keep the one in trueup.yaml."
         ),
-        "fleet-place": _warning(
+        "fleet-place": Code.warning(
             "The Fleet stands in another file than trueup.yaml, where nobody looks for the policy.",
             "Move it to trueup.yaml.",
         ),
-        "vars-tie": _error(
+        "vars-tie": Code.error(
             "Two Vars documents give one variable different values on one host, and neither goes before the other.",
             "Narrow a selector, or set the variable in the Host, which goes before Vars.",
         ),
-        "same-address": _warning(
+        "same-address": Code.warning(
             "Two Hosts have one address and port, so they may be one machine under two names.",
             "Remove one of them, or correct its address.",
         ),
-        "previous-name": _error(
+        "previous-name": Code.error(
             "metadata.previousName names a host that is still there, the host itself, or one that two hosts claim.",
             "Correct it, or remove the Host of the old name in the same commit.",
         ),
         # ---- selectors
-        "bad-selector": _error(
+        "bad-selector": Code.error(
             "The selector can't be read.",
             "Labels as role=web, env in (prod, stage), !legacy, has(x), joined by commas; or host names, web-*, all.",
         ),
-        "no-host": _warning(
+        "no-host": Code.warning(
             "The selector matches no host, so the manifest does nothing.",
             "Correct the selector, or label the hosts that are meant.",
         ),
         # ---- what a manifest refers to
-        "outside-repo": _error(
+        "outside-repo": Code.error(
             "A path leads out of the repository, or is absolute. Only files of the same commit can be used.",
             "Put the file into files/ and name it from the top of the repository.",
         ),
-        "no-such-file": _error(
+        "no-such-file": Code.error(
             "The repository has no such file at this commit. A symbolic link is not followed.",
             "Correct the path, counted from the top of the repository, or add the file.",
         ),
-        "no-outside": _error(
+        "no-outside": Code.error(
             "A source outside the repository that nobody ever fetched: its files are not known.",
             "Where trueup runs with its settings it is fetched once; see docs/content.md.",
         ),
-        "undefined-variable": _error(
+        "undefined-variable": Code.error(
             "A template uses a variable that is not defined for a host.",
             "Set it in trueup.yaml, Vars or the Host, or give a default: {{ vars.x | default('…') }}.",
         ),
-        "template-syntax": _error(
+        "template-syntax": Code.error(
             "The template is not Jinja2, or fails while it is rendered.", "Mend the marked line."
         ),
-        "template-limit": _error(
+        "template-limit": Code.error(
             "The template does something that the sandbox refuses: it runs too long, makes too much text, or reaches inside Python.",
             "Make it simpler; a template only fills in values.",
         ),
-        "bad-reference": _error("A reference is not of the form Kind/name.", "Write it as Kind/name."),
-        "dangling-reference": _error(
+        "bad-reference": Code.error("A reference is not of the form Kind/name.", "Write it as Kind/name."),
+        "dangling-reference": Code.error(
             "A reference to a resource that nobody declares on the same host.",
             "Declare it there, correct the name, or narrow the selector.",
         ),
-        "dependency-cycle": _error(
+        "dependency-cycle": Code.error(
             "Resources that wait for one another in a circle, so none could come first.",
             "Remove one of the dependencies.",
         ),
         # ---- two that want the same
-        "same-key": _error(
+        "same-key": Code.error(
             "Two resources of one kind and name on one host.", "Remove one, rename one, or narrow a selector."
         ),
-        "same-path": _error(
+        "same-path": Code.error(
             "Two resources of one host write the same path, and would overwrite each other for ever.",
             "Keep one of them, or narrow a selector.",
         ),
-        "same-id": _error("Two resources of one host have the same uid or gid.", "Give one of them another number."),
-        "same-claim": _error(
+        "same-id": Code.error(
+            "Two resources of one host have the same uid or gid.", "Give one of them another number."
+        ),
+        "same-claim": Code.error(
             "Two resources of one host claim the same thing.", "Keep one of them, or narrow a selector."
         ),
-        "gave-way": _warning(
+        "gave-way": Code.warning(
             "What a manifest brings with it, a preview of a branch, would take what another manifest has: it is left out.",
             "Rename the branch, or leave it out in the manifest's patterns.",
         ),
-        "own-access": _error(
+        "own-access": Code.error(
             "The manifest would cut trueup's own way in to a host: its login, its keys, its sudo rule, sshd's configuration.",
             "Leave it out, or say why it is right in the annotation trueup.dev/own-access; the plan then asks for an approval.",
         ),
         # ---- the rest
-        "bad-observed": _error(
+        "bad-observed": Code.error(
             "The file of observed state is not a list of {host, kind, name, state | absent | unknown}.",
             "See trueup plan --help for its form.",
         ),
-        "impossible-state": _error(
+        "impossible-state": Code.error(
             "A state in the file of observed state that the kind's probe could never report.",
             "Correct the field; trueup explain KIND lists them.",
         ),
-        "kind-failed": _error(
+        "kind-failed": Code.error(
             "The kind's own code failed on this manifest. That is a fault of trueup, not of the manifest.",
             "Report it with the manifest; meanwhile the fleet stays on the last good commit.",
         ),

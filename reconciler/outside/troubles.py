@@ -16,58 +16,48 @@ _SINCE = " (since "
 ADMINISTRATOR = "an administrator of the machine that runs trueup"
 
 CODES: Mapping[str, Code] = {
-    "source-spec": Code(
-        severity="error",
-        meaning="`from` doesn't say a source outside the repository as it must be said.",
-        cure="{git: URL, ref, folder}, {archive: URL, sha256, folder} or {bucket: URL, folder}.",
+    "source-spec": Code.error(
+        "`from` doesn't say a source outside the repository as it must be said.",
+        "{git: URL, ref, folder}, {archive: URL, sha256, folder} or {bucket: URL, folder}.",
     ),
-    "source-not-allowed": Code(
-        severity="error",
-        meaning="The controller doesn't read from there for whoever may push: the place is on the controller itself, on a "
+    "source-not-allowed": Code.error(
+        "The controller doesn't read from there for whoever may push: the place is on the controller itself, on a "
         "private network, not encrypted, or would be shown a login.",
-        cure="An administrator names its prefix under contentFrom in /etc/trueup/server.yaml.",
+        "An administrator names its prefix under contentFrom in /etc/trueup/server.yaml.",
     ),
-    "source-unreachable": Code(
-        severity="error",
-        meaning="The source could not be reached or didn't answer as it should. What was fetched last still holds.",
-        cure="It is tried again. From the controller, curl shows what the server says.",
+    "source-unreachable": Code.error(
+        "The source could not be reached or didn't answer as it should. What was fetched last still holds.",
+        "It is tried again. From the controller, curl shows what the server says.",
     ),
-    "source-changed": Code(
-        severity="error",
-        meaning="The archive isn't the one whose sha256 the manifest has. Nothing of it was unpacked.",
-        cure="Compare with what its maker publishes; only if the new one is meant, write its sha256.",
+    "source-changed": Code.error(
+        "The archive isn't the one whose sha256 the manifest has. Nothing of it was unpacked.",
+        "Compare with what its maker publishes; only if the new one is meant, write its sha256.",
     ),
-    "source-unpack": Code(
-        severity="error",
-        meaning="The archive can't be read: it is damaged, encrypted, or of a format that trueup doesn't unpack.",
-        cure="Make it a tar, tar.gz, tar.xz or zip (stored or deflated, without a password).",
+    "source-unpack": Code.error(
+        "The archive can't be read: it is damaged, encrypted, or of a format that trueup doesn't unpack.",
+        "Make it a tar, tar.gz, tar.xz or zip (stored or deflated, without a password).",
     ),
-    "source-member": Code(
-        severity="error",
-        meaning="The source has something with no place in a site: a name that leads out of the folder or that isn't "
+    "source-member": Code.error(
+        "The source has something with no place in a site: a name that leads out of the folder or that isn't "
         "UTF-8, a link, a device, a name that comes twice. Nothing of it was taken.",
-        cure="Make the archive anew from plain files: tar --dereference --hard-dereference -C FOLDER -czf FILE .",
+        "Make the archive anew from plain files: tar --dereference --hard-dereference -C FOLDER -czf FILE .",
     ),
-    "source-too-big": Code(
-        severity="error",
-        meaning="The source has more bytes, files or folders within folders than one may have, or is packed so tightly "
+    "source-too-big": Code.error(
+        "The source has more bytes, files or folders within folders than one may have, or is packed so tightly "
         "that it is likely meant to fill a disk. Nothing of it was taken.",
-        cure="Make it smaller, or raise contentLimit in /etc/trueup/server.yaml.",
+        "Make it smaller, or raise contentLimit in /etc/trueup/server.yaml.",
     ),
-    "source-folder": Code(
-        severity="error",
-        meaning="The source has no files in the folder that the manifest names.",
-        cure="Name a folder that is in it, or leave `folder` out.",
+    "source-folder": Code.error(
+        "The source has no files in the folder that the manifest names.",
+        "Name a folder that is in it, or leave `folder` out.",
     ),
-    "source-extra": Code(
-        severity="error",
-        meaning="Reading such a URL takes a package that isn't installed.",
-        cure="pip install 'trueup[s3]', into the environment that trueup runs in.",
+    "source-extra": Code.error(
+        "Reading such a URL takes a package that isn't installed.",
+        "pip install 'trueup[s3]', into the environment that trueup runs in.",
     ),
-    "source-full": Code(
-        severity="error",
-        meaning="The disk that holds what is fetched is full or can't be written. What was fetched last still holds.",
-        cure="Free space where trueup keeps its state (df).",
+    "source-full": Code.error(
+        "The disk that holds what is fetched is full or can't be written. What was fetched last still holds.",
+        "Free space where trueup keeps its state (df).",
     ),
 }
 

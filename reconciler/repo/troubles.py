@@ -17,86 +17,67 @@ from ..core.kind import Code
 from ..core.problem import Problem, Refused
 
 CODES: Mapping[str, Code] = {
-    "repo-owner": Code(
-        severity="error",
-        meaning='The repository belongs to another user than the one who reads it (Git\'s "dubious ownership").',
-        cure="As root: git config --system --add safe.directory PATH.",
+    "repo-owner": Code.error(
+        'The repository belongs to another user than the one who reads it (Git\'s "dubious ownership").',
+        "As root: git config --system --add safe.directory PATH.",
     ),
-    "repo-missing": Code(
-        severity="error", meaning="There is no Git repository at this place.", cure="trueup init --bare PATH makes one."
+    "repo-missing": Code.error("There is no Git repository at this place.", "trueup init --bare PATH makes one."),
+    "repo-no-path": Code.error("There is no such folder.", "Name a folder or a Git repository."),
+    "repo-unreadable": Code.error(
+        "The repository is there, but its files can't be read.",
+        "Give trueup's user read access to the repository (its group, or an ACL).",
     ),
-    "repo-no-path": Code(
-        severity="error", meaning="There is no such folder.", cure="Name a folder or a Git repository."
+    "repo-rev": Code.error(
+        "The revision is unknown here, or names no commit.",
+        "Name a commit id, a branch or a tag that git rev-parse finds too; trueup sync fetches first.",
     ),
-    "repo-unreadable": Code(
-        severity="error",
-        meaning="The repository is there, but its files can't be read.",
-        cure="Give trueup's user read access to the repository (its group, or an ACL).",
+    "repo-broken": Code.error(
+        "An object that the commit needs is missing or damaged.",
+        "git fsck --full names what is damaged; a clone of the same repository has it whole.",
     ),
-    "repo-rev": Code(
-        severity="error",
-        meaning="The revision is unknown here, or names no commit.",
-        cure="Name a commit id, a branch or a tag that git rev-parse finds too; trueup sync fetches first.",
+    "repo-format": Code.error(
+        "The repository is of a format that libgit2 doesn't read (SHA-256, reftable, partial clone).",
+        "Make the repository with Git's defaults: git init --object-format=sha1 --ref-format=files.",
     ),
-    "repo-broken": Code(
-        severity="error",
-        meaning="An object that the commit needs is missing or damaged.",
-        cure="git fsck --full names what is damaged; a clone of the same repository has it whole.",
+    "repo-login": Code.error(
+        "The remote repository refused the login.",
+        "HTTPS: put a token into gitTokenFile. SSH: name a private key in gitSshKey, and allow its public key to read there.",
     ),
-    "repo-format": Code(
-        severity="error",
-        meaning="The repository is of a format that libgit2 doesn't read (SHA-256, reftable, partial clone).",
-        cure="Make the repository with Git's defaults: git init --object-format=sha1 --ref-format=files.",
+    "repo-host-key": Code.error(
+        "The Git server's SSH host key is not known, or is another than the known one. Nothing was fetched.",
+        "Compare the key's fingerprint with what the server's owner publishes, then add its line to known_hosts.",
     ),
-    "repo-login": Code(
-        severity="error",
-        meaning="The remote repository refused the login.",
-        cure="HTTPS: put a token into gitTokenFile. SSH: name a private key in gitSshKey, and allow its public key to read there.",
+    "repo-tls": Code.error(
+        "The Git server's TLS certificate is not valid for it. Nothing was fetched.",
+        "Install the authority's certificate on this machine (update-ca-certificates), or name it in SSL_CERT_FILE.",
     ),
-    "repo-host-key": Code(
-        severity="error",
-        meaning="The Git server's SSH host key is not known, or is another than the known one. Nothing was fetched.",
-        cure="Compare the key's fingerprint with what the server's owner publishes, then add its line to known_hosts.",
+    "repo-unreachable": Code.error(
+        "The remote repository could not be reached, or did not answer within the limit.",
+        "The next poll tries again; the fleet stays on the commit that is held. trueup doctor looks at the way.",
     ),
-    "repo-tls": Code(
-        severity="error",
-        meaning="The Git server's TLS certificate is not valid for it. Nothing was fetched.",
-        cure="Install the authority's certificate on this machine (update-ca-certificates), or name it in SSL_CERT_FILE.",
+    "repo-too-big": Code.error(
+        "The remote repository sends more than may be fetched from there. Nothing of it was taken.",
+        "Name a smaller repository, or raise contentLimit in /etc/trueup/server.yaml.",
     ),
-    "repo-unreachable": Code(
-        severity="error",
-        meaning="The remote repository could not be reached, or did not answer within the limit.",
-        cure="The next poll tries again; the fleet stays on the commit that is held. trueup doctor looks at the way.",
+    "repo-moved": Code.error(
+        "The Git server leads on to another server, which was not named. Nothing was fetched.",
+        "Name the repository by the URL where it is now.",
     ),
-    "repo-too-big": Code(
-        severity="error",
-        meaning="The remote repository sends more than may be fetched from there. Nothing of it was taken.",
-        cure="Name a smaller repository, or raise contentLimit in /etc/trueup/server.yaml.",
+    "repo-insecure": Code.error(
+        "This transport is not encrypted: who sits on the way could hand root commands to the whole fleet.",
+        "Follow the repository over https:// or ssh://.",
     ),
-    "repo-moved": Code(
-        severity="error",
-        meaning="The Git server leads on to another server, which was not named. Nothing was fetched.",
-        cure="Name the repository by the URL where it is now.",
+    "repo-transport": Code.error(
+        "The pygit2 that is installed was built without this transport.",
+        "Install pygit2 from PyPI's wheels, which have HTTPS and SSH.",
     ),
-    "repo-insecure": Code(
-        severity="error",
-        meaning="This transport is not encrypted: who sits on the way could hand root commands to the whole fleet.",
-        cure="Follow the repository over https:// or ssh://.",
+    "repo-full": Code.error(
+        "The disk that holds the fetched copy is full, or it is read-only.",
+        "Free space where trueup keeps its state (df), then trueup sync.",
     ),
-    "repo-transport": Code(
-        severity="error",
-        meaning="The pygit2 that is installed was built without this transport.",
-        cure="Install pygit2 from PyPI's wheels, which have HTTPS and SSH.",
-    ),
-    "repo-full": Code(
-        severity="error",
-        meaning="The disk that holds the fetched copy is full, or it is read-only.",
-        cure="Free space where trueup keeps its state (df), then trueup sync.",
-    ),
-    "repo-failed": Code(
-        severity="error",
-        meaning="libgit2 reported something else.",
-        cure="The message is libgit2's own; git fsck and git fetch show more.",
+    "repo-failed": Code.error(
+        "libgit2 reported something else.",
+        "The message is libgit2's own; git fsck and git fetch show more.",
     ),
 }
 """The codes of this room, for the manual."""

@@ -18,48 +18,40 @@ from ..core.kind import Code
 from ..core.problem import Problem, Refused
 
 CODES: Mapping[str, Code] = {
-    "state-locked": Code(
-        severity="error",
-        meaning="Another process has the state file open; it is one process's at a time.",
-        cure="Ask the daemon that holds it (its socket: TRUEUP_SOCKET), wait for the command that does, or end it.",
+    "state-locked": Code.error(
+        "Another process has the state file open; it is one process's at a time.",
+        "Ask the daemon that holds it (its socket: TRUEUP_SOCKET), wait for the command that does, or end it.",
     ),
-    "state-full": Code(
-        severity="error",
-        meaning="The disk under the state file is full. What was committed before is safe.",
-        cure="Free space under stateDir, then start again: nothing is lost, the open round is finished by looking.",
+    "state-full": Code.error(
+        "The disk under the state file is full. What was committed before is safe.",
+        "Free space under stateDir, then start again: nothing is lost, the open round is finished by looking.",
     ),
-    "state-read-only": Code(
-        severity="error",
-        meaning="The state file or its folder can't be written.",
-        cure="Run as the user that owns stateDir; look at `mount` and the folder's permissions. A file system that turned "
+    "state-read-only": Code.error(
+        "The state file or its folder can't be written.",
+        "Run as the user that owns stateDir; look at `mount` and the folder's permissions. A file system that turned "
         "read-only by itself met an error: see `dmesg`, end trueup, umount, fsck, mount, start it again. Nothing is lost.",
     ),
-    "state-damaged": Code(
-        severity="error",
-        meaning="The state file is not one that DuckDB can read: damaged, cut short, or another program's.",
-        cure="Give back a backup: trueup state restore FILE. Without one, put it and its .wal aside (mv) and start again: "
+    "state-damaged": Code.error(
+        "The state file is not one that DuckDB can read: damaged, cut short, or another program's.",
+        "Give back a backup: trueup state restore FILE. Without one, put it and its .wal aside (mv) and start again: "
         "history, approvals and pauses are lost, ownership is read back from the hosts.",
     ),
-    "state-newer": Code(
-        severity="error",
-        meaning="The state file was written by a newer trueup or DuckDB.",
-        cure="Install that version again; a state file is not taken back to an older one.",
+    "state-newer": Code.error(
+        "The state file was written by a newer trueup or DuckDB.",
+        "Install that version again; a state file is not taken back to an older one.",
     ),
-    "state-memory": Code(
-        severity="error",
-        meaning="The state's query needed more memory than there is.",
-        cure="Give the controller more memory; about 1 GB is right for 100,000 hosts.",
+    "state-memory": Code.error(
+        "The state's query needed more memory than there is.",
+        "Give the controller more memory; about 1 GB is right for 100,000 hosts.",
     ),
-    "state-interrupted": Code(severity="error", meaning="A query was interrupted.", cure="Ask again."),
-    "state-busy": Code(
-        severity="error",
-        meaning="Two writers met in one process; the second was rolled back.",
-        cure="Ask again; please report it, since trueup writes one at a time.",
+    "state-interrupted": Code.error("A query was interrupted.", "Ask again."),
+    "state-busy": Code.error(
+        "Two writers met in one process; the second was rolled back.",
+        "Ask again; please report it, since trueup writes one at a time.",
     ),
-    "state-fault": Code(
-        severity="error",
-        meaning="A query that trueup made is wrong.",
-        cure="A fault of trueup itself: please report it with the message.",
+    "state-fault": Code.error(
+        "A query that trueup made is wrong.",
+        "A fault of trueup itself: please report it with the message.",
     ),
 }
 

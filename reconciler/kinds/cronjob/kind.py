@@ -23,46 +23,38 @@ job, and is wanted to be nothing."""
 class CronJob(Kind):
     name = "CronJob"
     codes: ClassVar[dict[str, Code]] = {
-        "bad-schedule": Code(
-            severity="error",
-            meaning="The schedule is none that cron reads, or one that it reads in a surprising way.",
-            cure="Write five fields, minute hour day month weekday, or one of @reboot @hourly @daily @weekly @monthly @yearly.",
+        "bad-schedule": Code.error(
+            "The schedule is none that cron reads, or one that it reads in a surprising way.",
+            "Write five fields, minute hour day month weekday, or one of @reboot @hourly @daily @weekly @monthly @yearly.",
         ),
-        "never-fires": Code(
-            severity="warning",
-            meaning="No day of any year matches the schedule (31 February), so the job never runs.",
-            cure="Mend day or month. To keep a job without running it, say `suspend: true`.",
+        "never-fires": Code.warning(
+            "No day of any year matches the schedule (31 February), so the job never runs.",
+            "Mend day or month. To keep a job without running it, say `suspend: true`.",
         ),
-        "step-beyond-range": Code(
-            severity="warning",
-            meaning="A step is larger than its field (`*/90` minutes), so it matches one number only.",
-            cure="Write that number, or a step within the range; every 90 minutes needs two jobs or a timer.",
+        "step-beyond-range": Code.warning(
+            "A step is larger than its field (`*/90` minutes), so it matches one number only.",
+            "Write that number, or a step within the range; every 90 minutes needs two jobs or a timer.",
         ),
-        "either-day": Code(
-            severity="warning",
-            meaning="Day of month and day of week are both restricted: cron runs the job on days that match either.",
-            cure="Restrict one of them, and test for the other in the command.",
+        "either-day": Code.warning(
+            "Day of month and day of week are both restricted: cron runs the job on days that match either.",
+            "Restrict one of them, and test for the other in the command.",
         ),
-        "bad-command": Code(
-            severity="error",
-            meaning="The command can't be said in one line of a crontab.",
-            cure="Put it into a script (kind File) and run that.",
+        "bad-command": Code.error(
+            "The command can't be said in one line of a crontab.",
+            "Put it into a script (kind File) and run that.",
         ),
-        "bad-env": Code(
-            severity="error",
-            meaning="An environment variable can't be said in a crontab.",
-            cure="Set it in a script that the job runs.",
+        "bad-env": Code.error(
+            "An environment variable can't be said in a crontab.",
+            "Set it in a script that the job runs.",
         ),
-        "no-effect-env": Code(
-            severity="warning",
-            meaning="cron doesn't take this variable from the file: LOGNAME and USER are the job's account, and "
+        "no-effect-env": Code.warning(
+            "cron doesn't take this variable from the file: LOGNAME and USER are the job's account, and "
             "Debian's cron knows no time zone but the host's.",
-            cure="Leave it out; for another account say `user`, for another zone reckon the hour.",
+            "Leave it out; for another account say `user`, for another zone reckon the hour.",
         ),
-        "bad-job-name": Code(
-            severity="error",
-            meaning="The job's name makes a file name that is too long.",
-            cure="Choose a shorter name.",
+        "bad-job-name": Code.error(
+            "The job's name makes a file name that is too long.",
+            "Choose a shorter name.",
         ),
     }
 

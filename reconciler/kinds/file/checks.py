@@ -12,55 +12,45 @@ from .meaning import is_hidden
 WAYS = ("content", "source", "target", "state")
 
 CODES: Mapping[str, Code] = {
-    "file-path": Code(
-        severity="error",
-        meaning="The path of a File can't be used: relative, with control characters, or missing.",
-        cure="Give `path` as an absolute path, or name the File by one.",
+    "file-path": Code.error(
+        "The path of a File can't be used: relative, with control characters, or missing.",
+        "Give `path` as an absolute path, or name the File by one.",
     ),
-    "file-forbidden": Code(
-        severity="error",
-        meaning="The path lies where nothing can be declared: /proc, /sys, /dev, or trueup's own memory.",
-        cure="Choose another path; kernel settings are not files that stay.",
+    "file-forbidden": Code.error(
+        "The path lies where nothing can be declared: /proc, /sys, /dev, or trueup's own memory.",
+        "Choose another path; kernel settings are not files that stay.",
     ),
-    "file-what": Code(
-        severity="error",
-        meaning="A File must say exactly one of content, source, target or state.",
-        cure="Keep the one that is meant: text, a file of the repository, a link's target, or directory/absent.",
+    "file-what": Code.error(
+        "A File must say exactly one of content, source, target or state.",
+        "Keep the one that is meant: text, a file of the repository, a link's target, or directory/absent.",
     ),
-    "file-field": Code(
-        severity="error",
-        meaning="A field that has no meaning for what this File is (a mode of a link, a template of a directory).",
-        cure="Leave the field out.",
+    "file-field": Code.error(
+        "A field that has no meaning for what this File is (a mode of a link, a template of a directory).",
+        "Leave the field out.",
     ),
-    "file-mode": Code(
-        severity="error",
-        meaning="A mode that is not three or four octal digits in quotes.",
-        cure='Write it as digits: "0644"; `u=rw` forms depend on what was there before and are not taken.',
+    "file-mode": Code.error(
+        "A mode that is not three or four octal digits in quotes.",
+        'Write it as digits: "0644"; `u=rw` forms depend on what was there before and are not taken.',
     ),
-    "file-validate": Code(
-        severity="error",
-        meaning="The check has no %s, where the path of the new file goes.",
-        cure='Put %s where the program takes the file: "nginx -t -c %s".',
+    "file-validate": Code.error(
+        "The check has no %s, where the path of the new file goes.",
+        'Put %s where the program takes the file: "nginx -t -c %s".',
     ),
-    "file-sensitive": Code(
-        severity="error",
-        meaning="A sensitive file whose source is not UTF-8 text: only text can be sealed.",
-        cure="Encode it (base64), or leave `sensitive` out.",
+    "file-sensitive": Code.error(
+        "A sensitive file whose source is not UTF-8 text: only text can be sealed.",
+        "Encode it (base64), or leave `sensitive` out.",
     ),
-    "file-too-large": Code(
-        severity="error",
-        meaning="The source is larger than 64 MiB.",
-        cure="Ship it as a package, or let the host fetch it.",
+    "file-too-large": Code.error(
+        "The source is larger than 64 MiB.",
+        "Ship it as a package, or let the host fetch it.",
     ),
-    "file-readable": Code(
-        severity="warning",
-        meaning="A sensitive file that everybody on the host may read.",
-        cure='Give it a mode such as "0600" or "0640".',
+    "file-readable": Code.warning(
+        "A sensitive file that everybody on the host may read.",
+        'Give it a mode such as "0600" or "0640".',
     ),
-    "file-directory-mode": Code(
-        severity="warning",
-        meaning="A directory that its own owner can't enter: the mode has no x.",
-        cure='Directories want "0755" or "0750" where files have "0644" or "0640".',
+    "file-directory-mode": Code.warning(
+        "A directory that its own owner can't enter: the mode has no x.",
+        'Directories want "0755" or "0750" where files have "0644" or "0640".',
     ),
 }
 

@@ -19,15 +19,13 @@ SUDO_GROUPS = frozenset({"sudo", "wheel", "admin"})
 class Group(Kind):
     name = "Group"
     codes: ClassVar[dict[str, Code]] = {
-        "bad-group-name": Code(
-            severity="error",
-            meaning="The name can't be a group's: groupadd refuses it, or would take it for a number.",
-            cure="Use at most 32 letters, digits, `_`, `-` and `.`, not digits alone.",
+        "bad-group-name": Code.error(
+            "The name can't be a group's: groupadd refuses it, or would take it for a number.",
+            "Use at most 32 letters, digits, `_`, `-` and `.`, not digits alone.",
         ),
-        "reserved-gid": Code(
-            severity="warning",
-            meaning="Numbers below 100 belong to the distribution; 0 is root's.",
-            cure="Take a number from 100 on, or leave `gid` out.",
+        "reserved-gid": Code.warning(
+            "Numbers below 100 belong to the distribution; 0 is root's.",
+            "Take a number from 100 on, or leave `gid` out.",
         ),
     }
 

@@ -85,15 +85,13 @@ class Package(Kind):
     name = "Package"
     default_on_remove = "remove"
     codes: ClassVar[Mapping[str, Code]] = {
-        "package-name": Code(
-            severity="error",
-            meaning="A name that no package can have.",
-            cure="Letters, digits, `+`, `.`, `-`, `_`, and `:arch` at the end: nginx, libc6:i386.",
+        "package-name": Code.error(
+            "A name that no package can have.",
+            "Letters, digits, `+`, `.`, `-`, `_`, and `:arch` at the end: nginx, libc6:i386.",
         ),
-        "package-version": Code(
-            severity="error",
-            meaning="A version for several packages at once, or for one that is to be absent.",
-            cure="Declare the package that has a version in a manifest of its own.",
+        "package-version": Code.error(
+            "A version for several packages at once, or for one that is to be absent.",
+            "Declare the package that has a version in a manifest of its own.",
         ),
     }
 

@@ -35,25 +35,21 @@ class Service(Kind):
     default_on_remove = "release"
     digests_of = ("reloadOn", "restartOn")
     codes: ClassVar[Mapping[str, Code]] = {
-        "service-name": Code(
-            severity="error",
-            meaning="A name that no unit or init script can have.",
-            cure="nginx, nginx.service, backup.timer or getty@tty1; a template needs its instance.",
+        "service-name": Code.error(
+            "A name that no unit or init script can have.",
+            "nginx, nginx.service, backup.timer or getty@tty1; a template needs its instance.",
         ),
-        "service-nothing": Code(
-            severity="error",
-            meaning="A Service that says neither running nor enabled, nor what it loads.",
-            cure="Say what is meant: `running: true`, `enabled: true`.",
+        "service-nothing": Code.error(
+            "A Service that says neither running nor enabled, nor what it loads.",
+            "Say what is meant: `running: true`, `enabled: true`.",
         ),
-        "service-twice": Code(
-            severity="error",
-            meaning="A reference that is in reloadOn and in restartOn.",
-            cure="Keep it in restartOn if a reload is not enough for it, else in reloadOn.",
+        "service-twice": Code.error(
+            "A reference that is in reloadOn and in restartOn.",
+            "Keep it in restartOn if a reload is not enough for it, else in reloadOn.",
         ),
-        "service-idle": Code(
-            severity="warning",
-            meaning="reloadOn or restartOn of a service that is not to run: nothing will ever be loaded.",
-            cure="Leave the list out, or let the service run.",
+        "service-idle": Code.warning(
+            "reloadOn or restartOn of a service that is not to run: nothing will ever be loaded.",
+            "Leave the list out, or let the service run.",
         ),
     }
 

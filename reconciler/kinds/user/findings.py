@@ -50,65 +50,53 @@ DISTRIBUTION = frozenset(
 """Accounts that Debian's base-passwd and base packages make."""
 
 CODES: dict[str, Code] = {
-    "bad-user-name": Code(
-        severity="error",
-        meaning="The name can't be an account's: useradd refuses it, or sudo would read it as something else.",
-        cure="Use at most 32 letters, digits, `_`, `-` and `.`, not digits alone; not capitals alone with a sudo rule.",
+    "bad-user-name": Code.error(
+        "The name can't be an account's: useradd refuses it, or sudo would read it as something else.",
+        "Use at most 32 letters, digits, `_`, `-` and `.`, not digits alone; not capitals alone with a sudo rule.",
     ),
-    "second-root": Code(
-        severity="warning",
-        meaning="An account with uid 0 is root under another name: no sudo rule and no log tells them apart.",
-        cure="Give it a number of its own and a sudo rule.",
+    "second-root": Code.warning(
+        "An account with uid 0 is root under another name: no sudo rule and no log tells them apart.",
+        "Give it a number of its own and a sudo rule.",
     ),
-    "reserved-uid": Code(
-        severity="warning",
-        meaning="Numbers from 1 to 99, and 65534 and 65535, belong to the distribution.",
-        cure="Take a number from 1000 on, or from 100 on with `system: true`.",
+    "reserved-uid": Code.warning(
+        "Numbers from 1 to 99, and 65534 and 65535, belong to the distribution.",
+        "Take a number from 1000 on, or from 100 on with `system: true`.",
     ),
-    "system-account": Code(
-        severity="warning",
-        meaning="The account is the distribution's own: its packages expect it as they made it.",
-        cure="Manage only what you need of it (groups), or make an account of your own.",
+    "system-account": Code.warning(
+        "The account is the distribution's own: its packages expect it as they made it.",
+        "Manage only what you need of it (groups), or make an account of your own.",
     ),
-    "bad-comment": Code(
-        severity="error",
-        meaning="A comment is one field of a line of /etc/passwd: no colon, line break or control character fits in it.",
-        cure="Write it without.",
+    "bad-comment": Code.error(
+        "A comment is one field of a line of /etc/passwd: no colon, line break or control character fits in it.",
+        "Write it without.",
     ),
-    "bad-key": Code(
-        severity="error",
-        meaning="A line of sshKeys is no line of authorized_keys: sshd would ignore it, or it is a private key.",
-        cure="Paste the whole line of a .pub file. A private key that was committed must be replaced.",
+    "bad-key": Code.error(
+        "A line of sshKeys is no line of authorized_keys: sshd would ignore it, or it is a private key.",
+        "Paste the whole line of a .pub file. A private key that was committed must be replaced.",
     ),
-    "weak-key": Code(
-        severity="warning",
-        meaning="The key is of a sort that OpenSSH no longer takes (DSA), or too short (RSA below 2048 bits).",
-        cure="Ask its owner for an ed25519 key.",
+    "weak-key": Code.warning(
+        "The key is of a sort that OpenSSH no longer takes (DSA), or too short (RSA below 2048 bits).",
+        "Ask its owner for an ed25519 key.",
     ),
-    "duplicate-key": Code(
-        severity="warning",
-        meaning="One key stands twice, with other options or another comment: sshd goes by the first that it reads.",
-        cure="Keep one of the two lines.",
+    "duplicate-key": Code.warning(
+        "One key stands twice, with other options or another comment: sshd goes by the first that it reads.",
+        "Keep one of the two lines.",
     ),
-    "no-home": Code(
-        severity="error",
-        meaning="The account has sshKeys, but no home in which they could be.",
-        cure="Give it a home, or leave sshKeys out.",
+    "no-home": Code.error(
+        "The account has sshKeys, but no home in which they could be.",
+        "Give it a home, or leave sshKeys out.",
     ),
-    "password-not-hashed": Code(
-        severity="error",
-        meaning="passwordHash holds something that crypt(5) doesn't make: perhaps the password itself.",
-        cure="Write what `mkpasswd -m yescrypt` prints, or `*`. A password that was committed must be changed.",
+    "password-not-hashed": Code.error(
+        "passwordHash holds something that crypt(5) doesn't make: perhaps the password itself.",
+        "Write what `mkpasswd -m yescrypt` prints, or `*`. A password that was committed must be changed.",
     ),
-    "weak-hash": Code(
-        severity="warning",
-        meaning="The password is hashed with MD5 or SHA-1, which is guessed in hours.",
-        cure="Hash it anew with `mkpasswd -m yescrypt`.",
+    "weak-hash": Code.warning(
+        "The password is hashed with MD5 or SHA-1, which is guessed in hours.",
+        "Hash it anew with `mkpasswd -m yescrypt`.",
     ),
-    "bad-sudo-command": Code(
-        severity="error",
-        meaning="A command can't be said in sudoers as it stands.",
-        cure="Write the full path and the arguments as in a shell, on one line.",
+    "bad-sudo-command": Code.error(
+        "A command can't be said in sudoers as it stands.",
+        "Write the full path and the arguments as in a shell, on one line.",
     ),
 }
 

@@ -19,41 +19,34 @@ if TYPE_CHECKING:
 CODES: Mapping[str, Code] = {
     **RULES,
     **PREVIEW,
-    "site-from": Code(
-        severity="error",
-        meaning="`from` doesn't say one place, or says something that has no meaning there.",
-        cure="{folder}, {folder, ref}, {git, ref, folder}, {archive, sha256, folder} or {bucket, folder}.",
+    "site-from": Code.error(
+        "`from` doesn't say one place, or says something that has no meaning there.",
+        "{folder}, {folder, ref}, {git, ref, folder}, {archive, sha256, folder} or {bucket, folder}.",
     ),
-    "site-previews": Code(
-        severity="error",
-        meaning="`previews` asks for what can't be: the content has no branches, or there is no domain to put a branch before.",
-        cure="Leave previews out, take the content from a repository, or name a domain without `*`.",
+    "site-previews": Code.error(
+        "`previews` asks for what can't be: the content has no branches, or there is no domain to put a branch before.",
+        "Leave previews out, take the content from a repository, or name a domain without `*`.",
     ),
-    "previews-left-out": Code(
-        severity="warning",
-        meaning="More branches match `previews.branches` than `previews.max` allows; the last by name have no preview.",
-        cure="Delete branches that are done, narrow the patterns, or raise max.",
+    "previews-left-out": Code.warning(
+        "More branches match `previews.branches` than `previews.max` allows; the last by name have no preview.",
+        "Delete branches that are done, narrow the patterns, or raise max.",
     ),
     **tls.CODES,
-    "site-rules": Code(
-        severity="error",
-        meaning="Fields of the site don't go together, or say what no server can do.",
-        cure="Mend the field that the message names.",
+    "site-rules": Code.error(
+        "Fields of the site don't go together, or say what no server can do.",
+        "Mend the field that the message names.",
     ),
-    "bad-network": Code(
-        severity="error",
-        meaning="An address of `allow` or `deny` is no network.",
-        cure="Write it as 192.0.2.0/24 or 2001:db8::/32, without bits beyond its length.",
+    "bad-network": Code.error(
+        "An address of `allow` or `deny` is no network.",
+        "Write it as 192.0.2.0/24 or 2001:db8::/32, without bits beyond its length.",
     ),
-    "no-front-page": Code(
-        severity="warning",
-        meaning="The folder has no index.html, so the site's own address is a 404.",
-        cure="Add index.html, redirect `/`, or point `from.folder` at the folder that has it.",
+    "no-front-page": Code.warning(
+        "The folder has no index.html, so the site's own address is a 404.",
+        "Add index.html, redirect `/`, or point `from.folder` at the folder that has it.",
     ),
-    "bad-file-name": Code(
-        severity="error",
-        meaning="A file's name has a control character: no URL leads to it, and it can't be listed.",
-        cure="Rename the file.",
+    "bad-file-name": Code.error(
+        "A file's name has a control character: no URL leads to it, and it can't be listed.",
+        "Rename the file.",
     ),
 }
 

@@ -14,25 +14,21 @@ from reconciler.core.model import Json, Op, Ref, State
 from .meaning import ROOT, SECRETS
 
 CODES: Mapping[str, Code] = {
-    "tls-source": Code(
-        severity="error",
-        meaning="`tls` doesn't say, or says twice, where the certificate comes from.",
-        cure="Say `certificate` and `key`, or `selfSigned: true`, or `acme`.",
+    "tls-source": Code.error(
+        "`tls` doesn't say, or says twice, where the certificate comes from.",
+        "Say `certificate` and `key`, or `selfSigned: true`, or `acme`.",
     ),
-    "tls-port": Code(
-        severity="error",
-        meaning="A site has plain HTTP and TLS on one port.",
-        cure="Give `port` and `tls.port` two numbers; 80 and 443 are what browsers try.",
+    "tls-port": Code.error(
+        "A site has plain HTTP and TLS on one port.",
+        "Give `port` and `tls.port` two numbers; 80 and 443 are what browsers try.",
     ),
-    "acme-wildcard": Code(
-        severity="error",
-        meaning="An authority gives a certificate for `*.` by a record in DNS alone, and a web server can't make one.",
-        cure="Name each domain, or bring the certificate by path or secret.",
+    "acme-wildcard": Code.error(
+        "An authority gives a certificate for `*.` by a record in DNS alone, and a web server can't make one.",
+        "Name each domain, or bring the certificate by path or secret.",
     ),
-    "acme-port": Code(
-        severity="warning",
-        meaning="An authority asks a domain on port 80, and the site answers plain HTTP on another.",
-        cure="Leave `port` out, unless something before the host brings port 80 there.",
+    "acme-port": Code.warning(
+        "An authority asks a domain on port 80, and the site answers plain HTTP on another.",
+        "Leave `port` out, unless something before the host brings port 80 there.",
     ),
 }
 
