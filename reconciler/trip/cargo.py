@@ -23,11 +23,11 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ..core.model import Freight, Host, Json, Trouble, Visit
+from ..core.model import PACKINGS, Freight, Host, Json, Trouble, Visit
 from ..core.problem import Refused
 from . import troubles, wire
 from .bundler import receiver
-from .pack import Item, Pack, Part
+from .pack import BROTLI, GZIP, Item, Pack, Part
 
 MEMORY = 512 * 1024 * 1024
 """Bytes that all workers of a run hold together."""
@@ -57,7 +57,7 @@ def freight(visit: Visit) -> tuple[Freight, ...]:
             for one in op.cargo:
                 had = wanted.setdefault(one.blob, one)
                 if had is not one:
-                    packed, doubted = had.packed or one.packed, had.doubted or one.doubted
+                    packed, doubted = had.packed | one.packed, had.doubted or one.doubted
                     wanted[one.blob] = replace(had, packed=packed, doubted=doubted)
     return tuple(wanted[blob] for blob in sorted(wanted))
 
@@ -165,7 +165,7 @@ class Depot:
             self._stop(load, answer)
             return answer
 
-        entries = b"".join(bytes.fromhex(one.blob) + bytes([one.packed | one.doubted << 1]) for one in load.freight)
+        entries = b"".join(bytes.fromhex(one.blob) + bytes([_packed(one) | one.doubted]) for one in load.freight)
         answer = asked("ask", len(load.freight), [self._added(entries)], load.limit)
         lacking = _lacking(answer, load.freight)
         sent = files = 0
@@ -199,20 +199,26 @@ class Depot:
     def _forms(
         self, lacking: list[tuple[Freight, int]], begun: Mapping[tuple[str, int], int]
     ) -> Iterator[tuple[Item, ...]]:
-        """For each content the items to send: its packed form alone where there is one worth it."""
-        making: deque[tuple[Freight, int, Future[tuple[Item, ...]]]] = deque()
+        """For each content the items to send: of the content and its gzip form that form alone, where there is one worth it;
+        and its brotli form."""
+        making: deque[tuple[Freight, int, list[Future[tuple[Item, ...]]]]] = deque()
         coming = iter(lacking)
         while True:
             for one, bits in islice(coming, AHEAD - len(making)):
-                making.append((one, bits, self._pack.items(one.blob, int(one.packed))))
+                forms = ([GZIP if "gzip" in one.packed else 0] if bits & 3 else []) + [BROTLI] * (bits >> BROTLI)
+                making.append((one, bits, [self._pack.items(one.blob, form) for form in forms]))
             if not making:
                 return
             one, bits, made = making.popleft()
-            items = made.result()
-            if not items and bits & 1:
-                items = self._pack.items(one.blob, 0).result()
-            here = begun.get((one.blob, items[0].form), 0) if items else 0
-            yield tuple(item for item in items if item.end > here or item is items[-1])
+            found = [form for form in (each.result() for each in made) if form]
+            if bits & 1 and not any(form[0].form != BROTLI for form in found):
+                found.insert(0, self._pack.items(one.blob, 0).result())
+            yield tuple(
+                item
+                for form in found
+                for item in form
+                if item.end > begun.get((one.blob, item.form), 0) or item is form[-1]
+            )
 
     def _stop(self, load: Load, answer: Mapping[str, Json]) -> None:
         """Raise Stop where the host says that something is wrong."""
@@ -247,13 +253,18 @@ def _answer(load: Load) -> Mapping[str, Json]:
         load.answer.unlink(missing_ok=True)
 
 
+def _packed(one: Freight) -> int:
+    """The packed forms that are wanted, with 1 << its number for each."""
+    return sum(1 << form for form, name in enumerate(PACKINGS, 1) if name in one.packed)
+
+
 def _lacking(answer: Mapping[str, Json], wanted: Sequence[Freight]) -> list[tuple[Freight, int]]:
-    """What the host lacks, with 1 for the content and 2 for its packed form. Raises BadAnswer."""
+    """What the host lacks, with 1 for the content, and for packed forms as `_packed` has it. Raises BadAnswer."""
     try:
         bits = bytes.fromhex(answer["lacks"])
     except (KeyError, TypeError, ValueError):
         raise wire.BadAnswer("it doesn't say what is lacking") from None
-    if len(bits) != len(wanted) or any(told > (3 if one.packed else 1) for told, one in zip(bits, wanted, strict=True)):
+    if len(bits) != len(wanted) or any(told & ~(1 | _packed(one)) for told, one in zip(bits, wanted, strict=True)):
         raise wire.BadAnswer("it speaks of what wasn't asked for")
     return [(one, told) for one, told in zip(wanted, bits, strict=True) if told]
 
@@ -263,7 +274,7 @@ def _begun(answer: Mapping[str, Json], wanted: Sequence[Freight]) -> dict[tuple[
     found = {}
     try:
         for index, form, size in answer.get("begun") or ():
-            if not 0 <= index < len(wanted) or form not in (0, 1) or not isinstance(size, int):
+            if not 0 <= index < len(wanted) or form not in range(1 + len(PACKINGS)) or not isinstance(size, int):
                 raise ValueError
             found[wanted[index].blob, form] = size
     except (TypeError, ValueError):

@@ -2,7 +2,7 @@
 
 Run in a clone, it packs them on the controller with git, gzip and tar (one archive an op, for all hosts) and unpacks that
 into /srv/trueup/blobs: same names, modes and times as a visit leaves. All of them travel every time: a playbook
-doesn't ask what is there already.
+doesn't ask what is there already. Brotli's forms are made where the controller has the command `brotli`, else left out.
 """
 
 from __future__ import annotations
@@ -17,18 +17,30 @@ _PACK = """set -eu
 umask 022
 at=$(mktemp -d)
 trap 'rm -rf "$at/files"' EXIT
-while read -r id packed; do
+while read -r id gzip brotli; do
   rest=${id#??}
   folder=$at/files/${id%"$rest"}
   mkdir -p "$folder"
   git cat-file blob "$id" >"$folder/$rest"
-  if [ "$packed" = 1 ]; then
+  best=$(wc -c <"$folder/$rest")
+  if [ "$gzip" = 1 ]; then
     gzip -9nc "$folder/$rest" >"$folder/$rest.gz"
-    if [ $(($(wc -c <"$folder/$rest.gz") * 10)) -le $(($(wc -c <"$folder/$rest") * 9)) ]; then
+    size=$(wc -c <"$folder/$rest.gz")
+    if [ $((size * 10)) -le $((best * 9)) ]; then
+      best=$size
       half=${id#????????}
       touch -d "@$((0x${half%"${half#????????}"}))" "$folder/$rest.gz"
     else
       rm "$folder/$rest.gz"
+    fi
+  fi
+  if [ "$brotli" = 1 ] && command -v brotli >/dev/null; then
+    brotli -q 10 -w 22 -c "$folder/$rest" >"$at/packed"
+    if [ $(($(wc -c <"$at/packed") * 10)) -le $((best * 9)) ]; then
+      sum=$(sha256sum <"$at/packed")
+      half=${id#????????????????}
+      touch -d "@$((0x${half%"${half#????????}"}))" "$at/packed"
+      mv "$at/packed" "$folder/$rest.${sum%% *}.br"
     fi
   fi
   touch -d "@$((0x${id%"${id#????????}"}))" "$folder/$rest"
@@ -42,7 +54,7 @@ def tasks(cargo: Sequence[Freight], words: str) -> list[dict[str, Json]]:
     """Tasks that bring `cargo` to the host; none when there is none."""
     if not cargo:
         return []
-    wanted = "".join(f"{one.blob} {int(one.packed)}\n" for one in cargo)
+    wanted = "".join(f"{one.blob} {int('gzip' in one.packed)} {int('brotli' in one.packed)}\n" for one in cargo)
     return [
         {
             "name": f"{words}: pack contents from Git",

@@ -26,6 +26,7 @@ BAD: dict[str, tuple[str, str]] = {
     "yaml-lives-in-manifests": ("door/bad.py", "import yaml\n"),
     "git-lives-in-repo": ("loop/bad.py", "import pygit2\n"),
     "ansible-lives-in-trip": ("cli/bad.py", "import ansible_runner\n"),
+    "brotli-lives-in-trip": ("systems/bad/bad.py", "import brotli\n"),
     "duckdb-lives-in-store": ("web/bad.py", "import duckdb\n"),
     "http-lives-in-web": ("door/bad.py", "import starlette\n"),
     "watchdog-lives-in-loop": ("repo/bad.py", "import watchdog\n"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from lab import LabHost
-from reconciler.core.model import Freight, Json, Report, Result, Visit
+from reconciler.core.model import Freight, Json, Packing, Report, Result, Visit
 from reconciler.core.problem import Problem, Refused
 from reconciler.trip import AnsibleTrip
 
@@ -68,10 +68,10 @@ class Sender:
         )
         return reports
 
-    def send(self, blobs: Sequence[str], packed: bool = False) -> dict[str, Report]:
+    def send(self, blobs: Sequence[str], packed: Collection[Packing] = ()) -> dict[str, Report]:
         """Everything must go well."""
         self.contents.read.clear()
-        reports = self.go(self.visits([Freight(blob=blob, packed=packed) for blob in blobs]))
+        reports = self.go(self.visits([Freight(blob=blob, packed=frozenset(packed)) for blob in blobs]))
         for report in reports.values():
             assert report.trouble is None, report.trouble
             assert [outcome.result for outcome in report.outcomes] == [Result.OK], report.outcomes

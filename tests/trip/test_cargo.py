@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import random
 from collections.abc import Iterator
 
+import brotli  # type: ignore[import-untyped]
 import pytest
+
+from reconciler.core.model import Freight
+from reconciler.trip import pack, packing
 
 from .cargos import STORE, Sender, place, right, stored
 from .conftest import Fleet
+
+BOTH = ("gzip", "brotli")
 
 pytestmark = pytest.mark.hosts
 
@@ -46,7 +53,7 @@ def test_a_first_visit_brings_all_and_the_next_one_nothing(sender: Sender) -> No
 def test_what_packs_well_travels_packed_and_is_kept_in_both_forms(sender: Sender) -> None:
     text = sender.contents.add(b"<p>the same again</p>\n" * 5000)
     noise = sender.contents.add(random.Random(2).randbytes(50_000))
-    sender.send([text, noise], packed=True)
+    sender.send([text, noise], packed={"gzip"})
     packed = gzip.compress(sender.contents.known[text], 9, mtime=0)
     for host in sender.fleet.lab:
         assert stored(host) == {
@@ -55,7 +62,7 @@ def test_what_packs_well_travels_packed_and_is_kept_in_both_forms(sender: Sender
             place(noise): right(sender.contents, noise),
         }
     sender.fleet.lab[0].run(f"rm -r {STORE}")
-    sender.send([text, noise], packed=True)
+    sender.send([text, noise], packed={"gzip"})
     assert sender.contents.read == [noise], "the packed form was kept for later runs; what isn't worth packing is known"
     assert set(stored(sender.fleet.lab[0])) == set(stored(sender.fleet.lab[1]))
 
@@ -63,16 +70,85 @@ def test_what_packs_well_travels_packed_and_is_kept_in_both_forms(sender: Sender
 def test_a_content_that_came_plain_gets_its_packed_form_later(sender: Sender) -> None:
     text = sender.contents.add(b"plain first\n" * 5000)
     sender.send([text])
-    sender.send([text], packed=True)
+    sender.send([text], packed={"gzip"})
     for host in sender.fleet.lab:
         assert set(stored(host)) == {place(text), place(text) + ".gz"}
+
+
+def brotli_of(data: bytes, blob: str) -> tuple[str, tuple[str, int, int, str]]:
+    """Name and file of the form in the store."""
+    packed = brotli.compress(data, quality=packing.QUALITY)
+    name = f"{place(blob)}.{hashlib.sha256(packed).hexdigest()}.br"
+    return name, (hashlib.sha1(packed).hexdigest(), int(blob[16:24], 16), len(packed), "644:root:root")
+
+
+def test_brotli_goes_beside_gzip_where_it_saves_a_tenth_of_that(sender: Sender) -> None:
+    text = sender.contents.add("".join(f"<p>Page {n} of the manual</p>\n" for n in range(3000)).encode())
+    letters = sender.contents.add(base64.b64encode(random.Random(4).randbytes(60_000)))
+    noise = sender.contents.add(random.Random(2).randbytes(50_000))
+    sender.send([text, letters, noise], packed=BOTH)
+    name, form = brotli_of(sender.contents.known[text], text)
+    for host in sender.fleet.lab:
+        found = stored(host)
+        assert set(found) == {
+            place(text),
+            place(text) + ".gz",
+            name,
+            place(letters),
+            place(letters) + ".gz",
+            place(noise),
+        }
+        assert found[name] == form
+    sender.fleet.lab[0].run(f"rm -r {STORE}")
+    sender.send([text, letters, noise], packed=BOTH)
+    assert sender.contents.read == [noise], "what was packed was kept for later runs; what isn't worth packing is known"
+    assert stored(sender.fleet.lab[0]) == stored(sender.fleet.lab[1])
+
+
+def test_a_content_that_is_there_gets_its_brotli_form_alone(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack, "PIECE", 1000)  # it comes in several items, and in one
+    texts = [base64.b64encode(random.Random(n).randbytes(20_000)) + b"<p>more</p>" * n for n in (1, 2)] + [
+        b"short " * 99
+    ]
+    blobs = [sender.contents.add(text) for text in texts]
+    sender.send(blobs, packed=["gzip"])
+    before = {host.name: stored(host) for host in sender.fleet.lab}
+    inodes = [host.run(f"cd {STORE}; stat -c '%i %n' */*").stdout.split("\n") for host in sender.fleet.lab]
+    monkeypatch.setattr(packing, "SAVES", 2.0)  # they save less than a tenth
+    sender.send(blobs, packed=BOTH)
+    sent = sum(len(brotli.compress(text, quality=packing.QUALITY)) for text in texts)
+    assert f"sent 3 of 3 contents, {(sent + 3 * 32) / 1e6:.1f} MB" in sender.words, sender.words
+    forms = dict(brotli_of(text, blob) for text, blob in zip(texts, blobs, strict=True))
+    for host, known in zip(sender.fleet.lab, inodes, strict=True):
+        assert stored(host) == {**before[host.name], **forms}
+        assert set(known) <= set(host.run(f"cd {STORE}; stat -c '%i %n' */*").stdout.split("\n")), "nothing came twice"
+
+
+def test_a_brotli_form_that_was_damaged_on_the_way_is_refused_and_made_anew(sender: Sender) -> None:
+    text = sender.contents.add(b"".join(b"<p>Page %d of the manual</p>\n" % n for n in range(3000)))
+    sender.send([text], packed=BOTH)
+    cached = sender.fleet.settings.state_dir / "cache" / "packed" / f"{text}.br"
+    whole = cached.read_bytes()
+    cached.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    for host in sender.fleet.lab:
+        host.run(f"rm {STORE}/*/*.br")
+    reports = sender.go(sender.visits([Freight(blob=text, packed=frozenset(BOTH))]))
+    for report in reports.values():
+        assert report.trouble is not None and f"{text} is not what was sent" in report.trouble.why
+    for host in sender.fleet.lab:
+        assert set(stored(host)) == {place(text), place(text) + ".gz"}
+    sender.send([text], packed=BOTH)
+    assert cached.read_bytes() == whole
+    name, form = brotli_of(sender.contents.known[text], text)
+    for host in sender.fleet.lab:
+        assert stored(host)[name] == form
 
 
 def test_a_content_bigger_than_one_exec_arrives_whole(sender: Sender) -> None:
     made = random.Random(3)
     big = sender.contents.add(made.randbytes(40_000_000))
     well = sender.contents.add(b"".join(made.randbytes(20_000) + bytes(20_000) for _ in range(2000)))
-    sender.send([big, well], packed=True)
+    sender.send([big, well], packed={"gzip"})
     for host in sender.fleet.lab:
         found = stored(host)
         assert found[place(big)] == right(sender.contents, big)

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.model import Freight, Json
+from reconciler.core.model import PACKINGS, Freight, Json
 from reconciler.trip import cargo, pack, wire
 
-WANTED = [Freight(blob="ab" * 20, packed=True), Freight(blob="cd" * 20, packed=False)]
+WANTED = [Freight(blob="ab" * 20, packed=frozenset({"gzip"})), Freight(blob="cd" * 20)]
 
 
-@pytest.mark.parametrize("lacks", [None, 3, "", "01", "010101", "0102", "0400", "zz00", ["01", "01"], {"0": 1}])
+@pytest.mark.parametrize("lacks", [None, 3, "", "01", "010101", "0102", "0400", "0104", "zz00", ["01", "01"], {"0": 1}])
 def test_an_answer_that_speaks_of_something_else_is_none(lacks: Json) -> None:
     with pytest.raises(wire.BadAnswer):
         cargo._lacking({"lacks": lacks}, WANTED)
 
 
 @pytest.mark.parametrize(
-    "begun", [3, [3], [[0, 0]], [[2, 0, 1]], [[-1, 0, 1]], [[0, 2, 1]], [["0", 0, 1]], [[0, 0, "1"]]]
+    "begun", [3, [3], [[0, 0]], [[2, 0, 1]], [[-1, 0, 1]], [[0, 3, 1]], [["0", 0, 1]], [[0, 0, "1"]]]
 )
 def test_what_has_begun_must_be_something_that_was_asked_for(begun: Json) -> None:
     with pytest.raises(wire.BadAnswer):
@@ -33,6 +33,8 @@ def test_a_right_answer_is_read() -> None:
     assert cargo._lacking({"lacks": "0201"}, WANTED) == [(WANTED[0], 2), (WANTED[1], 1)]
     assert cargo._lacking({"lacks": "0000"}, WANTED) == []
     assert cargo._begun({"begun": [[0, 1, 5]]}, WANTED) == {("ab" * 20, 1): 5}
+    both = [Freight(blob="ab" * 20, packed=frozenset(PACKINGS))]
+    assert cargo._lacking({"lacks": "07"}, both) == [(both[0], 7)]
 
 
 def test_a_packed_form_is_made_once_kept_while_it_is_used_and_made_anew_when_it_is_damaged(tmp_path: Path) -> None:

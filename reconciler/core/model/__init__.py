@@ -11,11 +11,26 @@ from .names import NOTHING, Commit, Json, Key, Ref, Source, State, canonical, di
 from .observed import Absent, Observation, Present, Unknown, observation, reading_json, same_observation
 from .past import Applied, Approval, Backoff, GoneTo, HostPast, Origin, Owned, Pause, Rollback, Untold, WaveRun
 from .planned import Action, Change, FieldChange, GuardHit, Hold, Left, Plan, Reason, Row
-from .visit import SAVES, Freight, Look, Op, Outcome, Reading, Report, Result, Trouble, Verdict, Visit
+from .visit import (
+    PACKINGS,
+    SAVES,
+    Freight,
+    Look,
+    Op,
+    Outcome,
+    Packing,
+    Reading,
+    Report,
+    Result,
+    Trouble,
+    Verdict,
+    Visit,
+)
 
 __all__ = [
     "DEFAULT_WAVES",
     "NOTHING",
+    "PACKINGS",
     "SAVES",
     "Absent",
     "Action",
@@ -44,6 +59,7 @@ __all__ = [
     "Origin",
     "Outcome",
     "Owned",
+    "Packing",
     "Pause",
     "Plan",
     "Policy",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Literal
 
 from .inventory import Host
 from .names import Key, State
@@ -12,8 +13,11 @@ from .observed import Observation
 from .past import Owned
 from .planned import Change
 
+Packing = Literal["gzip", "brotli"]
+PACKINGS: tuple[Packing, ...] = ("gzip", "brotli")
+"""How a content may be packed, in the order of the forms' numbers, from 1 on. Who takes a later one takes the earlier ones."""
 SAVES = 0.9
-"""A packed form is kept where it is at most so much of the content."""
+"""A packed form is kept where it is at most so much of what is sent without it: the content, or an earlier form that is kept."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,8 +26,8 @@ class Freight:
 
     blob: str
     """Git's id of it."""
-    packed: bool
-    """Its gzip form is wanted beside it, where that saves at least a tenth."""
+    packed: frozenset[Packing] = frozenset()
+    """The packed forms that are wanted beside it, each where it saves at least a tenth."""
     doubted: bool = False
     """Somebody altered it there: it counts as there only when it has been read again."""
 

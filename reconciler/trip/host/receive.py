@@ -3,11 +3,11 @@ Python from 3.8 on; `STDIN` is set by the command that started it (see ../cargo.
 
 On stdin, after this text, a line of JSON {"mark", "do", "count"}, and then
 
-    ask   `count` times 21 bytes: an id (20 bytes), and a sum of 1 where its packed form is wanted too, and 2 where what is
-          there is to be read before it counts
+    ask   `count` times 21 bytes: an id (20 bytes), and a sum of 1 where what is there is to be read before it counts, and
+          of 2 (gzip) and 4 (brotli) for the packed forms that are wanted too
     put   `count` items: a head (ITEM) and its bytes
 
-The answer is framed as boot.py's: for `ask` {"lacks": hex of a byte an id (1: the content, 2: its packed form),
+The answer is framed as boot.py's: for `ask` {"lacks": hex of a byte an id (1: the content, 2, 4: packed forms),
 "begun": [[index, form, bytes]]}; for `put` {"kept": items}; and for both, where something is wrong, `trouble`.
 
 A content gets its name when it is whole, is what its id says, and is on the disk. Nothing on the way to the store may be
@@ -22,6 +22,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import stat
 import struct
 import time
@@ -29,7 +30,10 @@ import zlib
 from typing import Any, BinaryIO, Callable, Dict, List, Optional, Tuple
 
 ITEM = struct.Struct(">20sBQQQQ")
-"""id, form (0 as it is, 1 gzip), offset, bytes that follow, bytes of the whole form, bytes of the content."""
+"""id, form (0 as it is, 1 gzip, 2 brotli), offset, bytes that follow, bytes of the whole form, bytes of the content."""
+BROTLI = 2
+"""No Python brings what unpacks this form. The SHA-256 of its bytes comes before them, and stays in the file's name."""
+BROTLI_NAME = re.compile(r"([0-9a-f]{38})\.([0-9a-f]{64})\.br")
 EMPTY = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 BLOCK = 1 << 20
 LAST_SECOND = 0x7FFFFFFF
@@ -59,6 +63,8 @@ class Store:
             self.path += "/" + name
             self.at = enter(self.at, name, self.path)
         self.folders: Dict[str, int] = {}
+        self.brotli: Dict[str, Dict[str, str]] = {}
+        """Of folders that were looked through: rest of an id → name of its brotli form."""
         self.pending: List[Tuple[str, int, str]] = []
         """Name in `new`, and where it goes once it is on the disk."""
         self.new: Optional[int] = None
@@ -69,12 +75,25 @@ class Store:
             self.folders[name] = enter(self.at, name, self.path + "/" + name)
         return self.folders[name]
 
+    def brotli_names(self, name: str) -> Dict[str, str]:
+        if name not in self.brotli:
+            found = map(BROTLI_NAME.fullmatch, sorted(os.listdir(self.folder(name))))
+            self.brotli[name] = {match.group(1): match.group(0) for match in found if match}
+        return self.brotli[name]
+
+    def name(self, blob: str, form: int) -> str:
+        """The name of a file in its folder; empty for a brotli form that isn't there."""
+        if form == BROTLI:
+            return self.brotli_names(blob[:2]).get(blob[2:], "")
+        return blob[2:] + (".gz" if form else "")
+
     # ---- what is here
 
     def has(self, blob: str, form: int, doubted: bool = False) -> bool:
+        name = self.name(blob, form)
         try:
             fd = os.open(
-                file_name(blob, form),
+                name,
                 os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
                 dir_fd=self.folder(blob[:2]),
             )
@@ -91,7 +110,7 @@ class Store:
             if not doubted and as_made and stat.S_IMODE(known.st_mode) == 0o644 and known.st_gid == 0:
                 return True
             # Somebody touched it: it is ours again if it still is what its name says.
-            if form or not self.right(fd, blob, known.st_size):
+            if not (packed_right(fd, name) if form else self.right(fd, blob, known.st_size)):
                 return False
             os.fchown(fd, 0, 0)
             os.fchmod(fd, 0o644)
@@ -123,7 +142,7 @@ class Store:
         blob = raw.hex()
         if offset == 0 and length == stored:
             if form:
-                self.unpack(blob, size, exact(stdin, length))
+                self.keep(blob, form, size, exact(stdin, length))
             else:
                 name, fd = self.temporary()
                 try:
@@ -135,6 +154,22 @@ class Store:
                     os.close(fd)
         else:
             self.piece(stdin, blob, form, offset, length, stored, size)
+
+    def keep(self, blob: str, form: int, size: int, packed: bytes) -> None:
+        """What came packed."""
+        if form != BROTLI:
+            self.unpack(blob, size, packed)
+            return
+        digest, packed = packed[:32].hex(), packed[32:]
+        check(hashlib.sha256(packed).hexdigest() == digest, blob)
+        names = self.brotli_names(blob[:2])
+        if blob[2:] in names:  # another packer's, or an altered one
+            try:
+                os.unlink(names[blob[2:]], dir_fd=self.folder(blob[:2]))
+            except FileNotFoundError:
+                pass
+        names[blob[2:]] = "%s.%s.br" % (blob[2:], digest)
+        self.store(blob, BROTLI, packed)
 
     def unpack(self, blob: str, size: int, packed: bytes) -> None:
         """Keep both forms of what came packed."""
@@ -156,10 +191,13 @@ class Store:
             self.made(name, fd, blob, 0)
         finally:
             os.close(fd)
+        self.store(blob, 1, packed)
+
+    def store(self, blob: str, form: int, packed: bytes) -> None:
         name, fd = self.temporary()
         try:
             write(fd, packed)
-            self.made(name, fd, blob, 1)
+            self.made(name, fd, blob, form)
         finally:
             os.close(fd)
 
@@ -169,7 +207,9 @@ class Store:
         name = blob + ".%d" % form
         fd = self.locked(at, name)
         try:
-            if all(self.has(blob, kept) for kept in range(form + 1)):  # another visit was faster
+            if all(
+                self.has(blob, kept) for kept in ((BROTLI,) if form == BROTLI else range(form + 1))
+            ):  # another visit was faster
                 copy(stdin, length, None)
                 os.unlink(name, dir_fd=at)
                 return
@@ -186,13 +226,13 @@ class Store:
             try:
                 if form:
                     with open(os.dup(fd), "rb") as file:
-                        self.unpack(blob, size, file.read())
+                        self.keep(blob, form, size, file.read())
                 else:
                     check(self.right(fd, blob, size), blob)
                     os.fchmod(fd, 0o644)
                     os.utime(fd, (mtime(blob, 0), mtime(blob, 0)))
                     sync(fd)
-                    os.rename(name, file_name(blob, 0), src_dir_fd=at, dst_dir_fd=self.folder(blob[:2]))
+                    os.rename(name, self.name(blob, 0), src_dir_fd=at, dst_dir_fd=self.folder(blob[:2]))
                     return
             except Trouble:
                 os.unlink(name, dir_fd=at)
@@ -230,7 +270,7 @@ class Store:
 
     def made(self, name: str, fd: int, blob: str, form: int) -> None:
         os.utime(fd, (mtime(blob, form), mtime(blob, form)))
-        self.pending.append((name, self.folder(blob[:2]), file_name(blob, form)))
+        self.pending.append((name, self.folder(blob[:2]), self.name(blob, form)))
 
     def finish(self) -> None:
         """Give what is whole its name, once it is on the disk."""
@@ -314,10 +354,6 @@ def same(known: os.stat_result, at: int, name: str) -> bool:
     return (now.st_dev, now.st_ino) == (known.st_dev, known.st_ino)
 
 
-def file_name(blob: str, form: int) -> str:
-    return blob[2:] + (".gz" if form else "")
-
-
 def mtime(blob: str, form: int) -> int:
     return int(blob[8 * form : 8 * form + 8], 16)
 
@@ -325,6 +361,18 @@ def mtime(blob: str, form: int) -> int:
 def git_hash(size: int) -> Any:
     """Git's id of a blob is SHA-1 over `blob SIZE`, NUL, content (gitformat-loose; git hash-object)."""
     return hashlib.sha1(b"blob %d\0" % size)
+
+
+def packed_right(fd: int, name: str) -> bool:
+    """Whether a packed form is what it was when it came: what its name doesn't tell comes anew."""
+    match = BROTLI_NAME.fullmatch(name)
+    made = hashlib.sha256()
+    while match:
+        data = os.read(fd, BLOCK)
+        if not data:
+            return made.hexdigest() == match.group(2)
+        made.update(data)
+    return False
 
 
 def check(right: bool, blob: str) -> None:
@@ -370,8 +418,10 @@ def ask(store: Store, stdin: BinaryIO, count: int) -> Dict[str, Any]:
     for index in range(count):
         entry = exact(stdin, 21)
         blob = entry[:20].hex()
-        for form in (0, 1) if entry[20] & 1 else (0,):
-            if not store.has(blob, form, bool(entry[20] & 2)):
+        for form in (0, 1, BROTLI):
+            if form and not entry[20] >> form & 1:
+                continue
+            if not store.has(blob, form, bool(entry[20] & 1)):
                 lacks[index] |= 1 << form
                 size = store.begun(blob, form)
                 if size:

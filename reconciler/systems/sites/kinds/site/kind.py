@@ -169,7 +169,7 @@ class Site(Kind):
                 "config": spec["config"],
             },
             cargo=tuple(
-                Freight(blob=blob, packed=packed and pack, doubted=blob in doubted)
+                Freight(blob=blob, packed=frozenset({"gzip"} if packed and pack else ()), doubted=blob in doubted)
                 for blob, pack in sorted(_contents(files).items())
             ),
             title=f"stage release {release} ({checks.counted(len(files))})",
