@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -43,6 +44,38 @@ def root(suite: str, *, systemd: bool = False, include: str = "") -> Path:
             _run([*apt, *words], suite)
         (path / "usr/sbin/policy-rc.d").unlink()
         (path / ".built").touch()
+    return path
+
+
+def archive(suite: str, packages: str) -> Path:
+    """A flat repository for apt (`deb [trusted=yes] file:… ./`) with `packages` (commas) and all that a systemd root of
+    the suite lacks for them, fetched when it isn't there yet: lab hosts have no way out. Raises LabError."""
+    at = root(suite, systemd=True)
+    path = CACHE / f"{suite}-debs-{packages.replace(',', '-')}"
+    with (CACHE / f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (path / "Packages").exists():
+            return path
+        shutil.rmtree(path, ignore_errors=True)
+        for folder in ("lists/partial", "cache/archives/partial"):
+            (path / folder).mkdir(parents=True)
+        # All that apt writes lies in the new folder: the root is the lower layer of hosts that run.
+        script = 'mount --bind "$2" "$1/mnt" && shift 2 && exec "$@"'
+        inside = ["unshare", "--mount", "sh", "-c", script, "sh", str(at), str(path), "chroot", str(at)]
+        where = ["-o", "Dir::State::Lists=/mnt/lists", "-o", "Dir::Cache=/mnt/cache", "-o", "APT::Sandbox::User=root"]
+        apt = [*inside, "env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "apt-get", "-q", "-y", *where]
+        for words in (["update"], ["install", "--download-only", *packages.split(",")]):
+            _run([*apt, *words], suite)
+        index = []
+        for deb in sorted((path / "cache/archives").glob("*.deb")):
+            told = subprocess.run(["dpkg-deb", "-f", str(deb)], check=True, capture_output=True, text=True, timeout=60)
+            digest = hashlib.sha256(deb.read_bytes()).hexdigest()
+            index.append(f"{told.stdout}Filename: ./{deb.name}\nSize: {deb.stat().st_size}\nSHA256: {digest}\n")
+            deb.rename(path / deb.name)
+        for folder in ("lists", "cache"):
+            shutil.rmtree(path / folder)
+        (path / "Packages.new").write_text("\n".join(index), encoding="utf-8")
+        (path / "Packages.new").rename(path / "Packages")
     return path
 
 

@@ -26,6 +26,9 @@ BOOTED = "/run/systemd/system"
 INIT_SCRIPTS = "/etc/init.d"
 SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".automount", ".swap", ".target", ".slice", ".device")
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "TERM": "dumb"}
+IN_USE = "Address already in use"
+"""EADDRINUSE, as the C library says it (the journal has the service's own words)."""
+PORT = re.compile(r"(?::|\bport )(\d{1,5})\b")
 SETTLE = 5.0
 """Seconds that a daemon has to say that it runs, or that it is gone, after its script has ended."""
 
@@ -120,7 +123,23 @@ def systemctl(host: Host, verb: str, unit: str) -> None:
     if code == 0:
         return
     _, words = host.run(["journalctl", "--unit", unit, "--lines", "5", "--no-pager", "--output", "cat"])
-    raise Failure(f"systemctl {verb} {unit}: {said.splitlines()[0] if said else f'exit {code}'} {words[-500:]}".strip())
+    told = f"{said.splitlines()[0] if said else f'exit {code}'} {words[-500:]}".strip()
+    raise Failure(f"systemctl {verb} {unit}: " + "; ".join([*taken(host, words, unit), told]))
+
+
+def taken(host: Host, words: str, unit: str) -> list[str]:
+    """Who has the ports that a service says it could not have, and what to do."""
+    if not shutil.which("ss", path=ENVIRONMENT["PATH"]):
+        return []
+    found = []
+    for port in dict.fromkeys(PORT.findall("\n".join(line for line in words.split("\n") if IN_USE in line))):
+        who = re.search(r'\("([^"]+)",pid=(\d+)', host.run(["ss", "-Hltnp", f"sport = :{port}"])[1])
+        if who:
+            found.append(
+                f"port {port} is taken by {who.group(1)} (process {who.group(2)}), which {unit} did not start: "
+                "end it, or give one of the two another port"
+            )
+    return found
 
 
 # ---------------------------------------------------------------- init scripts

@@ -58,6 +58,7 @@ def test_an_nginx_that_does_not_start_tells_why(place: Place, script: bool) -> N
         done = place.switch("r1")
         assert done["failed"] and "nginx does not start" in done["msg"]
         assert "bind() to 0.0.0.0:8099 failed (98: " in done["msg"] and "Nothing was served before" in done["msg"]
+        assert f"; port 8099 is taken by python3 (process {host.read('/run/listener').strip()})" in done["msg"]
         assert place.current() == "" and place.left() == []
     finally:
         host.run("kill $(cat /run/listener); chmod a+x /etc/init.d/nginx")
@@ -97,10 +98,23 @@ def test_a_reload_that_fails_is_told_and_undone(place: Place) -> None:
         assert (
             done["failed"] and "nginx did not take the new configuration: bind() to 0.0.0.0:8098 failed" in done["msg"]
         )
+        assert f"; port 8098 is taken by python3 (process {host.read('/run/listener').strip()})" in done["msg"]
         assert "Switched back to release r1" in done["msg"]
         assert place.get() == "200 one" and place.current() == "releases/r1" and place.left() == []
     finally:
         host.run("kill $(cat /run/listener)")
+
+
+def test_an_nginx_without_its_pid_file_is_told_with_its_process(place: Place) -> None:
+    """As systemd leaves one that somebody started by hand: it takes the pid file away when its own doesn't start."""
+    place.serve("r1", place.files(index_html="one"))
+    staged(place, "r2", "two")
+    pid = place.host.run("cat /run/nginx.pid; rm /run/nginx.pid").stdout.strip()
+    done = place.switch("r2")
+    named = f"port 80 is taken by an nginx that /run/nginx.pid doesn't name (process {pid}; kill -QUIT {pid} ends it)"
+    assert done["failed"] and named in done["msg"] and place.get() == "200 one" and place.left() == []
+    place.host.run(f"kill -QUIT {pid}; while pgrep -x nginx >/dev/null; do sleep 0.05; done")
+    assert not place.switch("r2")["failed"] and place.get() == "200 two"
 
 
 def test_a_switch_that_was_cut_before_its_proof_is_not_told_as_served(place: Place) -> None:

@@ -27,6 +27,9 @@ TEST_LIMIT = 60.0
 START_LIMIT = 60.0
 RELOAD_LIMIT = 20.0
 """Seconds that new workers have to take over. nginx itself tries five times in 2.5 s to get a port."""
+MASTER = b"nginx: master"
+HTTP2 = 'the "listen ... http2" directive is deprecated'
+"""What nginx warns of from 1.25.1 on. Sites are written for older ones too, which know no `http2 on`."""
 NO_MOUNTS = "no mounts of its own are permitted here, so nginx tested the new release in its place"
 
 
@@ -77,19 +80,22 @@ class Nginx:
 
     # ---- the processes
 
+    def pid_file(self) -> str:
+        """Where the master writes its number. Raises OSError."""
+        with open(self.config, encoding="utf-8", errors="replace") as file:
+            match = re.search(r"^\s*pid\s+[\"']?([^\s;\"']+)", file.read(1 << 20), re.MULTILINE)
+        if match:
+            return os.path.join(os.path.dirname(self.config), match.group(1))
+        return self._option("pid-path", "/run/nginx.pid")
+
     def master(self) -> int:
         """The master process; 0 when nginx doesn't run. (A test leaves an empty pid file where there is none.)"""
-        path = self._option("pid-path", "/run/nginx.pid")
         try:
-            with open(self.config, encoding="utf-8", errors="replace") as file:
-                match = re.search(r"^\s*pid\s+[\"']?([^\s;\"']+)", file.read(1 << 20), re.MULTILINE)
-            if match:
-                path = os.path.join(os.path.dirname(self.config), match.group(1))
-            with open(path, encoding="ascii", errors="replace") as file:
+            with open(self.pid_file(), encoding="ascii", errors="replace") as file:
                 pid = int(file.read(32))
         except (OSError, ValueError):
             return 0
-        return pid if b"nginx: master" in title(pid) else 0
+        return pid if title(pid).startswith(MASTER) else 0
 
     def workers(self, master: int) -> dict[int, bool]:
         """Its workers, and whether each accepts requests."""
@@ -122,15 +128,19 @@ class Nginx:
             errors = log.since()
             if any("bind() to" not in line for line in errors) or time.monotonic() > end:
                 told = "; ".join(errors)[-600:] or "no new worker came up in %g s" % RELOAD_LIMIT
-                raise Failure("nginx did not take the new configuration: " + told)
+                raise Failure("nginx did not take the new configuration: " + self._taken(told))
             time.sleep(0.02)
 
     def start(self) -> None:
         """By what starts services here. Raises Failure with nginx's words when no worker comes up."""
         if os.path.isdir("/run/systemd/system"):
+            run(["systemctl", "reset-failed", "nginx"], START_LIMIT)  # its start limit would refuse the next start
+            began = "@%d" % time.time()
             code, said = run(["systemctl", "start", "nginx"], START_LIMIT)
             if code != 0:
-                _, said = run(["journalctl", "--unit", "nginx", "-n", "8", "--no-pager", "-o", "cat"], START_LIMIT)
+                # systemctl says that it is masked, or not there; what nginx itself had against it is in the journal.
+                journal = ["journalctl", "-q", "--unit", "nginx", "--since", began, "--no-pager", "-o", "cat"]
+                said = said.partition("\n")[0] + "\n" + run(journal, START_LIMIT)[1]
         else:
             script = "/etc/init.d/nginx"
             code, said = run([script, "start"], START_LIMIT) if os.access(script, os.X_OK) else (1, "")
@@ -142,8 +152,16 @@ class Nginx:
             if master and any(self.workers(master).values()):
                 return
             if time.monotonic() >= end:
-                raise Failure("nginx does not start: %s" % (words(said) or "no worker came up, and it says nothing"))
+                told = words(said) or "no worker came up, and it says nothing"
+                raise Failure("nginx does not start: %s" % self._taken(told))
             time.sleep(0.02)
+
+    def _taken(self, told: str) -> str:
+        """nginx's words, and who has the ports that it could not have (98: EADDRINUSE)."""
+        for port in dict.fromkeys(re.findall(r"bind\(\) to \S*:(\d+) failed \(98:", told)):
+            holder = self.holder(int(port))
+            told += "; port %s is taken by %s" % (port, holder) if holder else ""
+        return told
 
     def holder(self, port: int) -> str:
         """Who listens on a TCP port and isn't nginx; empty when nobody does."""
@@ -155,6 +173,12 @@ class Nginx:
             return ""
         for pid in processes():
             if inodes & set(sockets(pid)):
+                if title(pid).startswith(MASTER):
+                    return "an nginx that %s doesn't name (process %d; kill -QUIT %d ends it)" % (
+                        self.pid_file(),
+                        pid,
+                        pid,
+                    )
                 return "%s (process %d)" % (_named(pid), pid)
         return "another process"
 
@@ -190,7 +214,7 @@ class Log:
 def words(said: str) -> str:
     """What nginx has against a configuration, with file and line, or its warnings when it takes it."""
     for level in (r"\[(emerg|alert|crit|error)\]", r"\[warn\]"):
-        lines = [line for line in said.splitlines() if re.search(level, line)]
+        lines = [line for line in said.splitlines() if re.search(level, line) and HTTP2 not in line]
         if lines:
             told = [re.sub(r"^(nginx: |\S+ \S+ nginx\[\d+\]: )?(\[\w+\] )?", "", line) for line in lines]
             return "; ".join(dict.fromkeys(told))[-1200:]
