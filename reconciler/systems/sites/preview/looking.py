@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 from reconciler import manifests
 from reconciler.core.kind import Kinds
-from reconciler.core.model import SAVES, State
+from reconciler.core.model import SAVES, Packing, State
 from reconciler.core.problem import Problem, Refused, in_order
 from reconciler.manifests import documents
 from reconciler.ports import Files
@@ -28,6 +28,8 @@ from .place import Place, none
 
 FAST = 1
 """Level of gzip: here it counts that a file is packed, not how well."""
+ENDINGS: Mapping[Packing, str] = {"gzip": ".gz", "brotli": ".br"}
+"""Of a packed form's name, beside its file's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ class Shown:
     domains: tuple[str, ...] = ()
     packed: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """What is kept compressed, by the path that it has in `tree`."""
+    brotli: bool = False
+    """Whether hosts have nginx's module for it."""
     previous: Tree = EMPTY
     previous_lies: Lies | None = None
     left_out: tuple[str, ...] = ()
@@ -77,7 +81,7 @@ class Looker:
     """The Site's file, as far as it is known."""
     _read: MutableMapping[str, Any] = field(default_factory=dict)
     _packed: dict[str, bytes] = field(default_factory=dict)
-    """By blob id; empty for what packing doesn't make smaller."""
+    """By blob id and the form's ending; empty for what packing doesn't make smaller."""
 
     def look(self) -> Look:
         """Raises Refused when the place has no such Site, or its files are elsewhere."""
@@ -162,11 +166,14 @@ class Looker:
         return Look(shown=replace(shown, left_out=(*left_out, *any_password)), problems=known, files=files)
 
     def _shown(self, name: str, rules: Rules, spec: State, content: Content) -> Shown:
-        pack = spec.get("precompress", True)
+        pack = meaning.packings(spec)
         tree, packed, kept = files_in(content.lies, content.below, self._packed, pack=pack)
         self._packed = kept
         domains = tuple(spec.get("domains", ()))
-        return Shown(name=name, rules=rules, tree=tree, lies=content.lies, domains=domains, packed=packed)
+        brotli = "brotli" in pack
+        return Shown(
+            name=name, rules=rules, tree=tree, lies=content.lies, domains=domains, packed=packed, brotli=brotli
+        )
 
     def _with_passwords(self, rules: Rules, spec: State, files: Files) -> tuple[Rules, tuple[str, ...]]:
         """The rules with the hashes that are at hand, and for whom any password is taken."""
@@ -193,9 +200,9 @@ class Looker:
 
 
 def files_in(
-    lies: Lies, below: Mapping[str, str], known: Mapping[str, bytes], *, pack: bool
+    lies: Lies, below: Mapping[str, str], known: Mapping[str, bytes], *, pack: Collection[Packing] = ()
 ) -> tuple[Tree, dict[str, bytes], dict[str, bytes]]:
-    """The files as rules see them; what is packed, by path; and the packed forms by blob id, to be `known` the next time."""
+    """The files as rules see them; what is packed, by path; and the packed forms as Looker has them, to be `known` the next time."""
     entries: dict[str, Entry] = {}
     packed: dict[str, bytes] = {}
     kept: dict[str, bytes] = {}
@@ -204,11 +211,15 @@ def files_in(
             entries[path] = Entry(lies.size(path), blob)
         except OSError:
             continue  # it went away since it was listed: the next look is on its way
-        if pack and checks.packs(path) and path + ".gz" not in below:
-            body = kept[blob] = known[blob] if blob in known else _pack(lies, path)
+        for how in pack if checks.packs(path) else ():
+            ending = ENDINGS[how]
+            if path + ending in below:
+                continue
+            key = blob + ending
+            body = kept[key] = known[key] if key in known else _pack(lies, path, how)
             if body:
-                packed[path + ".gz"] = body
-                entries[path + ".gz"] = Entry(len(body), blob_id(body))
+                packed[path + ending] = body
+                entries[path + ending] = Entry(len(body), blob_id(body))
     return Tree(entries, checks.packed_types(below) if pack else ()), packed, kept
 
 
@@ -237,12 +248,16 @@ def seen_here(rules: Rules, spec: State) -> tuple[Rules, tuple[str, ...]]:
     return rules, tuple(out)
 
 
-def _pack(lies: Lies, path: str) -> bytes:
+def _pack(lies: Lies, path: str, how: Packing) -> bytes:
     try:
         with lies.open(path) as file:
             data = file.read()
     except OSError:
         return b""
+    if how == "brotli":
+        from reconciler.trip import packing  # a room that takes its time to come
+
+        return packing.packed(data, how, fast=True)
     packed = gzip.compress(data, FAST, mtime=0)
     return packed if len(packed) <= SAVES * len(data) else b""
 

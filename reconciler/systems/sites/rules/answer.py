@@ -208,7 +208,7 @@ class _Answering:
     def _serve(self, status: int, found: Found, at: _At) -> Answer:
         tree = self.here.previous if found.previous else self.tree
         headers = self.request.headers
-        url, encoding = conditional.variant(tree, found.url, headers, self.here.brotli)
+        url, encoding = conditional.variant(tree, found.url, headers, self.here.brotli and not found.previous)
         entry = tree[url[1:]]
         base: list[tuple[str, str]] = [("Content-Type", fields.content_type(self.rules, at.path, found.url))]
         if encoding:

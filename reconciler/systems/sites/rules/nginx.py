@@ -80,7 +80,7 @@ class Place:
 def config(rules: Rules, tree: Tree, place: Place) -> str:
     """The text of the file. The same input gives the same text."""
     names = Names(place.site)
-    routes = Routes(rules, tree, place.previous, place.previous_root, names)
+    routes = Routes(rules, tree, place.previous, place.previous_root, names, place.brotli)
     headers_http, headers_server = header_lines(rules, types_of(tree, place.previous), names)
     pages_http, pages_server = routes.error_pages()
     body = [

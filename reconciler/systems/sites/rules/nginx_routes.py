@@ -26,9 +26,11 @@ TAIL = "$is_args$args?"
 class Routes:
     """The locations of a site's server."""
 
-    def __init__(self, rules: Rules, tree: Tree, previous: Tree, previous_root: str | None, names: Names) -> None:
+    def __init__(
+        self, rules: Rules, tree: Tree, previous: Tree, previous_root: str | None, names: Names, brotli: bool = False
+    ) -> None:
         self.rules, self.tree, self.previous, self.names = rules, tree, previous, names
-        self.previous_root = previous_root
+        self.previous_root, self.brotli = previous_root, brotli
         self.codes: set[int] = set()
         """The codes other than 301 and 302 that are needed: each has a named location."""
         self.exact, self.sequence = self._sorted()
@@ -204,6 +206,8 @@ class Routes:
                 [
                     f"root {word(self.previous_root)};",
                     "open_file_cache_errors off;",  # another release takes this place at a switch
+                    # A link leads here, which Place.brotli says why not to follow elsewhere.
+                    *(["disable_symlinks on from=$document_root;", "brotli_static off;"] if self.brotli else []),
                     f"try_files {self.names('kept')} @after;",
                 ],
             )

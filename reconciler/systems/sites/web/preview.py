@@ -245,7 +245,7 @@ def previewed(shown: Shown, host: str) -> Site | None:
     name = asked_as(host, shown.domains)
     if name is None:
         return None
-    return Site(shown=shown, here=Here(release="preview", previous=shown.previous), host=name)
+    return Site(shown=shown, here=Here(release="preview", previous=shown.previous, brotli=shown.brotli), host=name)
 
 
 def asked_as(host: str, domains: tuple[str, ...]) -> str | None:

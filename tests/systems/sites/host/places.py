@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lab import LabHost
+from reconciler.core.model import Packing
+from reconciler.trip import packing
 
 SITE = Path(__file__).resolve().parents[4] / "reconciler/systems/sites/kinds/site"
 HERE = Path(__file__).parent
@@ -49,13 +50,16 @@ class Place:
             self.contents[blob_id(data)] = data
         return {path: blob_id(data) for path, data in files.items()}
 
-    def send(self, files: Mapping[str, str], packed: bool = False) -> None:
+    def send(self, files: Mapping[str, str], packed: Collection[Packing] = ()) -> None:
         """Put the contents into the host's store, those that it lacks, as a visit's cargo does."""
         cargo = {}
         for blob in set(files.values()):
             cargo[blob] = base64.b64encode(self.contents[blob]).decode()
-            if packed:
-                cargo[blob + ".gz"] = base64.b64encode(gzip.compress(self.contents[blob], 9, mtime=0)).decode()
+            for how in packed:
+                body = packing.packed(self.contents[blob], how)
+                if body:
+                    ending = ".gz" if how == "gzip" else f".{hashlib.sha256(body).hexdigest()}.br"
+                    cargo[blob + ending] = base64.b64encode(body).decode()
         self.host.run("mkdir -p /srv/trueup/blobs; chmod 755 /srv/trueup /srv/trueup/blobs")
         self.python(CARGO, json.dumps(cargo))
 
@@ -88,7 +92,7 @@ class Place:
 
     def stage(self, release: str, files: Mapping[str, str], **more: Any) -> dict[str, Any]:
         return self.op(
-            do="stage", release=release, files=files, **{"packed": False, "config": self.config(release), **more}
+            do="stage", release=release, files=files, **{"packed": [], "config": self.config(release), **more}
         )
 
     def switch(self, release: str, expect: tuple[dict[str, Any], ...] = (), **more: Any) -> dict[str, Any]:
@@ -145,7 +149,7 @@ class Place:
 CARGO = """
 import base64, json, os, sys
 for name, data in json.load(sys.stdin).items():
-    packed = name.endswith(".gz")
+    form = ("gz", "br").index(name.rpartition(".")[2]) + 1 if "." in name else 0
     path = "/srv/trueup/blobs/%s/%s" % (name[:2], name[2:])
     if os.path.exists(path):
         continue
@@ -153,7 +157,7 @@ for name, data in json.load(sys.stdin).items():
     with open(path, "wb") as file:
         file.write(base64.b64decode(data))
     os.chmod(path, 0o644)
-    mtime = int(name[8:16] if packed else name[0:8], 16)
+    mtime = int(name[8 * form : 8 * form + 8], 16)
     os.utime(path, (mtime, mtime))
 """
 

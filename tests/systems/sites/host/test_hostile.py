@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from reconciler.core.model import PACKINGS
 from tests.systems.sites.host.places import HOME, Place
 
 pytestmark = pytest.mark.hosts
@@ -47,7 +48,7 @@ def test_other_arguments_that_lead_elsewhere_are_refused(place: Place) -> None:
         ({"files": {"a": BLOB, "a/b": BLOB}}, "a is a file and a folder"),
         ({"files": {}}, "a release without files is none"),
     ):
-        done = place.op(**{"do": "stage", "release": "r1", "files": {"a": BLOB}, "packed": False, "config": "", **args})
+        done = place.op(**{"do": "stage", "release": "r1", "files": {"a": BLOB}, "packed": [], "config": "", **args})
         assert done["failed"] and words in done["msg"], (args, done)
     assert "no name of a site" in place.probe(name="../../etc")["unknown"]
 
@@ -80,16 +81,19 @@ def test_a_lacking_content_is_named_and_nothing_changes(place: Place) -> None:
 
 def test_what_a_power_cut_left_of_an_upload_is_never_served(place: Place) -> None:
     """The right name, size and time, and zeros: ext4 may leave that of a file which was renamed before its data came."""
-    files = place.files(index_html="one")
-    place.send(files, packed=True)
+    files = place.files(index_html="one page of the manual, " * 50)
+    place.send(files, packed=PACKINGS)
     blob = f"{HOME}/blobs/{files['index.html'][:2]}/{files['index.html'][2:]}"
-    for name, packed in ((blob, False), (blob + ".gz", True)):
+    names = place.host.run(f"ls {blob}*").stdout.split()
+    assert len(names) == 3
+    for name in names:
+        packed = name != blob
         place.host.run(f"cp -a {name} {name}.x; dd if=/dev/zero of={name}.x bs=1 count=3 conv=notrunc; "
                        f"touch -r {name} {name}.x; mv {name}.x {name}")  # fmt: skip
         time.sleep(1)  # unshare takes whole seconds
         up = int(float(place.host.read("/proc/uptime").split()[0]))
         started = f"unshare --time --boottime -{up} --fork"  # a machine that came up after that
-        done = place.stage("r1", files, packed=True, under=started)
+        done = place.stage("r1", files, packed=PACKINGS, under=started)
         assert done["failed"] is not packed, done
         assert not place.host.exists(name), "it is dropped, so that it comes anew"
         place.send(files)

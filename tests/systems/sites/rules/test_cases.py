@@ -102,7 +102,7 @@ def preview(folder: Path, certificate: tuple[str, str]) -> Iterator[Server]:
 
 
 def read(folder: Path) -> Tree:
-    return files_in(InFolder(folder), FolderFiles(folder).paths(), {}, pack=False)[0]
+    return files_in(InFolder(folder), FolderFiles(folder).paths(), {})[0]
 
 
 def place(case: pages.Case, folder: Path, http: int, https: int, crt: str, key: str) -> Place:

@@ -91,6 +91,9 @@ def packed_types(files: Iterable[str]) -> frozenset[str]:
 
 
 def fields(name: str, spec: State) -> Iterator[Finding]:
+    if meaning.packings(spec) == ("brotli",):
+        message = "brotli goes beside gzip: who takes that alone would get all texts as they are"
+        yield Finding(code="site-rules", message=message, field=("precompress",), hint="write [gzip, brotli]")
     for field in ("allow", "deny"):
         for index, text in enumerate(spec.get(field, ())):
             try:

@@ -73,6 +73,8 @@ class Site(Kind):
             "File", meaning.CONFIG, {"content": meaning.INCLUDE, "owner": "root", "group": "root", "mode": "0644"}
         )
         yield from tls.parts(name, spec)
+        if "brotli" in meaning.packings(spec):
+            yield Part("Package", meaning.BROTLI, {"state": "present"})
         if spec.get("basicAuth"):
             # nginx reads it at each request, as www-data.
             private: State = {"owner": "root", "group": "www-data", "mode": "0640", "parents": True, "sensitive": True}
@@ -153,7 +155,7 @@ class Site(Kind):
             )
         spec = change.want.spec
         files = meaning.files_of(spec["tree"])
-        packed = bool(spec.get("precompress", True))
+        packings = meaning.packings(spec)
         release = spec["release"]
         have = change.have.state if isinstance(change.have, Present) else {}
         # A release's files are links to the store's: what was altered in one was altered in the other.
@@ -165,11 +167,11 @@ class Site(Kind):
                 "name": name,
                 "release": release,
                 "files": files,
-                "packed": packed,
+                "packed": list(packings),
                 "config": spec["config"],
             },
             cargo=tuple(
-                Freight(blob=blob, packed=frozenset({"gzip"} if packed and pack else ()), doubted=blob in doubted)
+                Freight(blob=blob, packed=frozenset(packings if pack else ()), doubted=blob in doubted)
                 for blob, pack in sorted(_contents(files).items())
             ),
             title=f"stage release {release} ({checks.counted(len(files))})",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Literal, cast
 
-from reconciler.core.model import State
+from reconciler.core.model import PACKINGS, Packing, State
 
 ROOT = "/srv/trueup"
 CONFIG = "/etc/nginx/conf.d/trueup-sites.conf"
@@ -15,6 +15,8 @@ SECRETS = "/etc/nginx/trueup"
 """Folder of the password files and of the keys that come from secrets."""
 FORMAT = "1"
 """Of a release folder: another one makes other releases of the same files."""
+BROTLI = "libnginx-mod-http-brotli-static"
+"""Debian's package with nginx's brotli_static."""
 SAMPLE = 16
 """Files of a release whose content is read at each look at a host."""
 REDIRECTS, HEADERS = "_redirects", "_headers"
@@ -31,6 +33,12 @@ def dialect_of(spec: State) -> Dialect:
     return cast(Dialect, spec.get("dialect", "netlify"))
 
 
+def packings(spec: State) -> tuple[Packing, ...]:
+    """The forms in which texts are kept beside themselves."""
+    said = spec.get("precompress", True)
+    return PACKINGS[:1] if said is True else tuple(one for one in PACKINGS if said and one in said)
+
+
 def tree_text(files: Mapping[str, str]) -> str:
     """The files of a release as one text: a blob id and a path a line, sorted by path."""
     return "".join(f"{blob} {path}\n" for path, blob in sorted(files.items()))
@@ -44,7 +52,7 @@ def files_of(text: str) -> dict[str, str]:
 
 def among(files: Mapping[str, str], paths: Iterable[str]) -> dict[str, str]:
     """Those of `paths` that are files of a release, or their packed forms, path → blob id."""
-    found = {path: files.get(path) or files.get(path.removesuffix(".gz")) for path in paths}
+    found = {path: files.get(path) or files.get(path.removesuffix(".gz").removesuffix(".br")) for path in paths}
     return {path: blob for path, blob in found.items() if blob}
 
 

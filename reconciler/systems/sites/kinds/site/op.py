@@ -1,7 +1,7 @@
 """Makes a release of a site, serves it, removes a site. Standard library, Python 3.8 on; runs as root.
 
 Arguments: `do`, and name of the site.
-stage   release, files {path: Git blob id}, packed (whether packed files go beside), config (nginx's server blocks)
+stage   release, files {path: Git blob id}, packed [gzip, brotli: what goes beside], config (nginx's server blocks)
 certificate  by (`selfSigned`: days; `acme`: email?, server?, caFile?, port of plain HTTP), domains, soon (days before its
         end from which on it is made anew)
 switch  release, keep (how many releases stay), expect [{host, port, tls, url, status, etag?, location?, body?}],

@@ -1,6 +1,7 @@
 """Folders by descriptor, so that no planted link leads a write or a deletion elsewhere; and the store of contents.
 
-    /srv/trueup/blobs/ab/cdef…      content by its Git blob id, 0644; `….gz` beside it: the same, packed
+    /srv/trueup/blobs/ab/cdef…      content by its Git blob id, 0644; `….gz` beside it: the same, packed;
+                                    `….SHA-256.br`: packed so that nothing here unpacks it, with the digest of its bytes
     /srv/trueup/sites/NAME/         see op_stage.py
 
 The mtime of a content is made of its id, so that nginx's ETag (mtime and size) is the same on every host.
@@ -31,6 +32,11 @@ YOUNG = 3600.0
 LAST_SECOND = 0x7FFFFFFF
 """The latest mtime of file systems without more bits (XFS without bigtime): the kernel cuts later ones to it."""
 SHELF = re.compile(r"[0-9a-f]{2}")
+BROTLI = 2
+"""Of the forms that a content has here, in which it travels too: as it is (0), gzip (1), brotli."""
+ENDINGS = ("", ".gz", ".br")
+"""Of a form's name in a release."""
+BROTLI_NAME = re.compile(r"([0-9a-f]{38})\.([0-9a-f]{64})\.br")
 LOCK_WAIT = 60.0
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 ID = re.compile(r"[0-9a-f]{40}")
@@ -173,29 +179,31 @@ def read(at: int, name: str, most: int) -> bytes:
 # ---------------------------------------------------------------- contents
 
 
-def mtime_of(blob: str, packed: bool) -> int:
+def mtime_of(blob: str, form: int) -> int:
     """Seconds since 1970 that the file of a content has on every host."""
-    return int(blob[8:16] if packed else blob[0:8], 16)
+    return int(blob[8 * form : 8 * form + 8], 16)
 
 
 def dated(info: os.stat_result, mtime: int) -> bool:
     return info.st_mtime in (mtime, min(mtime, LAST_SECOND))
 
 
-def holds(fd: int, blob: str, packed: bool) -> bool:
-    """Whether an open file holds the content with this Git id: sha1 of `blob SIZE`, NUL, and the bytes. Of a packed one
-    what it unpacks to counts; its last four bytes say how much that is (RFC 1952, ISIZE)."""
+def holds(fd: int, blob: str, form: int, sha256: str = "") -> bool:
+    """Whether an open file holds the content with this Git id: sha1 of `blob SIZE`, NUL, and the bytes. Of gzip's form
+    what it unpacks to counts; its last four bytes say how much that is (RFC 1952, ISIZE). Of brotli's form the bytes have
+    the digest `sha256`."""
     size = os.fstat(fd).st_size
-    unpack = zlib.decompressobj(31) if packed else None
-    if packed:
+    unpack = zlib.decompressobj(31) if form == 1 else None
+    if form == 1:
         size = int.from_bytes(os.pread(fd, 4, max(0, size - 4)), "little")
-    digest = hashlib.sha1(b"blob %d\0" % size)
+    digest = hashlib.sha256() if form == BROTLI else hashlib.sha1(b"blob %d\0" % size)
     left = size
     os.lseek(fd, 0, os.SEEK_SET)
     while True:
         part = os.read(fd, CHUNK)
         if not part:
-            return left == 0 and (unpack is None or unpack.eof) and digest.hexdigest() == blob
+            well = left == 0 and (unpack is None or unpack.eof)
+            return well and digest.hexdigest() == (sha256 if form == BROTLI else blob)
         while part:
             plain = part
             if unpack is not None:
@@ -218,6 +226,7 @@ class Blobs:
     def __init__(self, at: int) -> None:
         self.at = at
         self._shelves: dict[str, int] = {}
+        self._brotli: dict[str, dict[str, str]] = {}
         self._started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def close(self) -> None:
@@ -232,13 +241,26 @@ class Blobs:
             self._shelves[name] = folder(self.at, name)
         return self._shelves[name]
 
-    def sound(self, blob: str, packed: bool) -> bool:
+    def name(self, blob: str, form: int) -> str:
+        """Of a file on its shelf; empty for a brotli form that isn't there. Raises FileNotFoundError where the shelf isn't."""
+        if form != BROTLI:
+            return blob[2:] + ENDINGS[form]
+        if blob[:2] not in self._brotli:
+            found = map(BROTLI_NAME.fullmatch, sorted(os.listdir(self._shelf(blob))))
+            self._brotli[blob[:2]] = {match.group(1): match.group(0) for match in found if match}
+        return self._brotli[blob[:2]].get(blob[2:], "")
+
+    def sha256(self, blob: str, form: int) -> str:
+        """The SHA-256 of a brotli form; empty for any other. Raises FileNotFoundError where it isn't."""
+        match = BROTLI_NAME.fullmatch(self.name(blob, form))
+        return match.group(2) if match else ""
+
+    def sound(self, blob: str, form: int) -> bool:
         """Whether the store has this content as it must be. What was received since the machine started was hashed as it
         came; what no release had when the power was cut is read, since file systems may leave zeros. What somebody
         altered is dropped, so that the next visit brings it anew."""
-        name = blob[2:] + (".gz" if packed else "")
         try:
-            shelf = self._shelf(blob)
+            shelf, name = self._shelf(blob), self.name(blob, form)
             fd = os.open(name, READ, dir_fd=shelf)
         except FileNotFoundError:
             return False
@@ -249,19 +271,19 @@ class Blobs:
             return False
         try:
             info = os.fstat(fd)
-            known = dated(info, mtime_of(blob, packed)) and (info.st_nlink > 1 or info.st_ctime > self._started)
-            if not (stat.S_ISREG(info.st_mode) and (known or holds(fd, blob, packed))):
+            known = dated(info, mtime_of(blob, form)) and (info.st_nlink > 1 or info.st_ctime > self._started)
+            if not (stat.S_ISREG(info.st_mode) and (known or holds(fd, blob, form, self.sha256(blob, form)))):
                 remove_tree(shelf, name)
                 return False
-            settle(fd, info, mtime_of(blob, packed))
+            settle(fd, info, mtime_of(blob, form))
             return True
         finally:
             os.close(fd)
 
-    def link(self, blob: str, packed: bool, at: int, path: str) -> None:
+    def link(self, blob: str, form: int, at: int, path: str) -> None:
         """Another name for the content. A file system ends the links of one file somewhere (ext4 at 65,000): a copy takes
         its place in the store then."""
-        shelf, name = self._shelf(blob), blob[2:] + (".gz" if packed else "")
+        shelf, name = self._shelf(blob), self.name(blob, form)
         try:
             os.link(name, path, src_dir_fd=shelf, dst_dir_fd=at, follow_symlinks=False)
         except OSError as error:
@@ -270,15 +292,14 @@ class Blobs:
             part = name + ".copy"
             remove_tree(shelf, part)
             write(shelf, part, read(shelf, name, 1 << 32))
-            os.utime(part, (mtime_of(blob, packed),) * 2, dir_fd=shelf, follow_symlinks=False)
+            os.utime(part, (mtime_of(blob, form),) * 2, dir_fd=shelf, follow_symlinks=False)
             os.rename(part, name, src_dir_fd=shelf, dst_dir_fd=shelf)
             os.link(name, path, src_dir_fd=shelf, dst_dir_fd=at, follow_symlinks=False)
 
-    def drop_if(self, blob: str, packed: bool, inode: int) -> None:
+    def drop_if(self, blob: str, form: int, inode: int) -> None:
         """Forget a content that was altered, when it is this inode: a link in a release shares it."""
-        name = blob[2:] + (".gz" if packed else "")
         try:
-            shelf = self._shelf(blob)
+            shelf, name = self._shelf(blob), self.name(blob, form)
         except FileNotFoundError:
             return
         there = lstat(shelf, name)

@@ -1,9 +1,10 @@
 """A release of a site, made beside the ones that are there. Nothing that is served changes by it.
 
-    sites/NAME/releases/RID/files/…        links into the store of contents, `….gz` beside what is packed
+    sites/NAME/releases/RID/files/…        links into the store of contents, `….gz` and `….br` beside what is packed
                            /site.conf      the server blocks of nginx
                            /release.json   {"format": 1, "release", "made": seconds since 1970, "config": its SHA-256,
-                                            "files": {path: id}, "packed": [paths], "sizes": {path: bytes}}
+                                            "files": {path: id}, "packed": [paths], "sizes": {path: bytes},
+                                            and where it has them "brotli": {path: SHA-256 of its brotli form}}
     sites/NAME/current -> releases/RID     what is served
     sites/NAME/previous -> …               what was served before it
     sites/NAME/switching -> …              there while a switch is not proved: what to go back to (`-`: to nothing)
@@ -47,18 +48,22 @@ def stage(site: int, blobs: Blobs, args: dict[str, Any]) -> tuple[bool, str]:
         for name in os.listdir(releases):
             if name.startswith("."):
                 disk.remove_tree(releases, name)
-        packed = packable(files, blobs) if args.get("packed") else []
+        wanted = args.get("packed") or ()
+        packed = packable(files, blobs, 1) if "gzip" in wanted else []
+        brotli = {}
+        if "brotli" in wanted:
+            brotli = {path: blobs.sha256(files[path], disk.BROTLI) for path in packable(files, blobs, disk.BROTLI)}
         there = disk.lstat(releases, release) is not None
-        if there and intact(releases, release, files, packed, config, blobs):
+        if there and intact(releases, release, files, packed, brotli, config, blobs):
             return False, ""
-        lacking = [path for path in sorted(files) if not blobs.sound(files[path], False)]
+        lacking = [path for path in sorted(files) if not blobs.sound(files[path], 0)]
         if lacking:
             more = " and %d more" % (len(lacking) - 1) if len(lacking) > 1 else ""
             raise Failure(
                 "the content of %s%s is not here, or not as it was sent: the next visit brings it" % (lacking[0], more)
             )
         try:
-            build(releases, release, files, packed, config, blobs)
+            build(releases, release, files, packed, brotli, config, blobs)
             kernel.syncfs(releases)
             take(releases, release, there)
         finally:
@@ -110,13 +115,22 @@ def wrong(path: str) -> str:
     return ""
 
 
-def packable(files: dict[str, str], blobs: Blobs) -> list[str]:
+def packable(files: dict[str, str], blobs: Blobs, form: int) -> list[str]:
     """The paths that get a packed file beside them: where there is one, and the site has no such file itself."""
+    ending = disk.ENDINGS[form]
     return [
         path
         for path in sorted(files)
-        if path + ".gz" not in files and not wrong(path + ".gz") and blobs.sound(files[path], True)
+        if path + ending not in files and not wrong(path + ending) and blobs.sound(files[path], form)
     ]
+
+
+def forms(files: dict[str, str], packed: list[str], brotli: dict[str, str]) -> dict[str, tuple[str, int, str]]:
+    """All files of a release: path → id of the content, its form, the SHA-256 of a form that no id tells of."""
+    found = {path: (blob, 0, "") for path, blob in files.items()}
+    found.update({path + disk.ENDINGS[1]: (files[path], 1, "") for path in packed})
+    found.update({path + disk.ENDINGS[2]: (files[path], 2, sha256) for path, sha256 in brotli.items()})
+    return found
 
 
 # ---------------------------------------------------------------- what is there
@@ -137,17 +151,19 @@ def record(releases: int, release: str) -> dict[str, Any]:
         raise Failure("release %s can't be read: %s" % (release, error)) from None
 
 
-def intact(releases: int, release: str, files: dict[str, str], packed: list[str], config: bytes, blobs: Blobs) -> bool:
+def intact(
+    releases: int, release: str, files: dict[str, str], packed: list[str], brotli: dict[str, str], config: bytes,
+    blobs: Blobs,
+) -> bool:  # fmt: skip
     """Whether the release is there with just these files, each read whole. A content of the store that was altered
     through its link in the release is dropped."""
     try:
         found = record(releases, release)
     except Failure:
         return False
-    if found["files"] != files or found.get("packed") != packed:
+    if found["files"] != files or found.get("packed") != packed or found.get("brotli", {}) != brotli:
         return False
-    expected = {path: (blob, False) for path, blob in files.items()}
-    expected.update({path + ".gz": (files[path], True) for path in packed})
+    expected = forms(files, packed, brotli)
     folder = disk.folder(releases, release)
     well = True
     try:
@@ -160,17 +176,17 @@ def intact(releases: int, release: str, files: dict[str, str], packed: list[str]
             return False
         seen = set()
         for path, fd in walk(top):
-            blob, is_packed = expected.get(path, ("", False))
+            blob, form, sha256 = expected.get(path, ("", 0, ""))
             if fd < 0 or not blob:
                 well = False
                 continue
             seen.add(path)
             info = os.fstat(fd)
-            if not disk.holds(fd, blob, is_packed):
+            if not disk.holds(fd, blob, form, sha256):
                 well = False
-                blobs.drop_if(blob, is_packed, info.st_ino)
+                blobs.drop_if(blob, form, info.st_ino)
             else:
-                disk.settle(fd, info, disk.mtime_of(blob, is_packed))
+                disk.settle(fd, info, disk.mtime_of(blob, form))
         return well and len(seen) == len(expected)
     finally:
         os.close(folder)
@@ -198,7 +214,10 @@ def walk(top: int, prefix: str = "") -> Any:
 # ---------------------------------------------------------------- what is made
 
 
-def build(releases: int, release: str, files: dict[str, str], packed: list[str], config: bytes, blobs: Blobs) -> None:
+def build(
+    releases: int, release: str, files: dict[str, str], packed: list[str], brotli: dict[str, str], config: bytes,
+    blobs: Blobs,
+) -> None:  # fmt: skip
     """All of a release under the name NEW. Its folders are ours alone: paths in them are followed by name."""
     new = disk.folder(releases, NEW, make=True)
     try:
@@ -206,14 +225,13 @@ def build(releases: int, release: str, files: dict[str, str], packed: list[str],
         try:
             sizes: dict[str, int] = {}
             made = {""}
-            beside = set(packed)
-            for path in sorted(files):
+            for path, (blob, form, _) in forms(files, packed, brotli).items():
                 above = path.rpartition("/")[0]
                 if above not in made:
                     make_folders(top, above, made)
-                for name, is_packed in ((path, False), (path + ".gz", True))[: 2 if path in beside else 1]:
-                    blobs.link(files[path], is_packed, top, disk.native(name))
-                    sizes[name] = os.stat(disk.native(name), dir_fd=top, follow_symlinks=False).st_size
+                name = disk.native(path)
+                blobs.link(blob, form, top, name)
+                sizes[path] = os.stat(name, dir_fd=top, follow_symlinks=False).st_size
         finally:
             os.close(top)
         disk.write(new, "site.conf", config)
@@ -225,6 +243,7 @@ def build(releases: int, release: str, files: dict[str, str], packed: list[str],
             "files": files,
             "packed": packed,
             "sizes": sizes,
+            **({"brotli": brotli} if brotli else {}),
         }
         disk.write(new, "release.json", json.dumps(told, sort_keys=True).encode("utf-8"))
     finally:

@@ -81,6 +81,8 @@ def try_out(site: int, nginx: Nginx, release: str) -> tuple[str, str]:
         finally:
             point(site, CURRENT, before)
     if not well:
+        if 'unknown directive "brotli' in said:
+            said += ". The package libnginx-mod-http-brotli-static brings it, and nginx.conf has to load its module"
         raise Failure("nginx refuses the configuration, so nothing was switched: %s" % said)
     return told, said
 

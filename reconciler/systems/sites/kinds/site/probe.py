@@ -117,20 +117,20 @@ def entries(top: int, prefix: str = "") -> Iterator[tuple[str, os.stat_result, i
             os.close(inner)
 
 
-def holds(at: int, name: str, blob: str, packed: bool) -> bool:
-    """Whether the file holds the content of this Git id; a packed one, whether it unpacks to it (RFC 1952: its last four
-    bytes are the unpacked size)."""
+def holds(at: int, name: str, blob: str, form: int, sha256: str) -> bool:
+    """Whether the file holds the content of this Git id; packed by gzip (1), whether it unpacks to it (RFC 1952: its last
+    four bytes are the unpacked size); by brotli (2), whether its bytes have the digest `sha256`."""
     fd = os.open(name, READ, dir_fd=at)
     try:
         size = os.fstat(fd).st_size
-        unpack = zlib.decompressobj(31) if packed else None
-        if packed:
+        unpack = zlib.decompressobj(31) if form == 1 else None
+        if form == 1:
             size = int.from_bytes(os.pread(fd, 4, max(0, size - 4)), "little")
-        digest, left = hashlib.sha1(b"blob %d\0" % size), size
+        digest, left = hashlib.sha256() if form == 2 else hashlib.sha1(b"blob %d\0" % size), size
         while left >= 0:
             part = os.read(fd, CHUNK)
             if not part:
-                return left == 0 and digest.hexdigest() == blob
+                return left == 0 and digest.hexdigest() == (sha256 if form == 2 else blob)
             while part and left >= 0:
                 plain = part if unpack is None else unpack.decompress(part, CHUNK)
                 part = b"" if unpack is None else unpack.unconsumed_tail
@@ -148,8 +148,9 @@ def altered(release: int, name: str, request: dict[str, Any], size: dict[str, An
     try:
         record = json.loads(content(release, "release.json", RECORD).decode("utf-8"))
         files, sizes = dict(record["files"]), dict(record["sizes"])
-        expected = {path: (blob, False) for path, blob in files.items()}
-        expected.update({path + ".gz": (files[path], True) for path in record["packed"]})
+        expected = {path: (blob, 0, "") for path, blob in files.items()}
+        expected.update({path + ".gz": (files[path], 1, "") for path in record["packed"]})
+        expected.update({path + ".br": (files[path], 2, sha256) for path, sha256 in record.get("brotli", {}).items()})
         if record["release"] != name:
             raise ValueError("of another release")
         size.update(files=len(files), bytes=sum(sizes[path] for path in files))
@@ -173,20 +174,21 @@ def altered(release: int, name: str, request: dict[str, Any], size: dict[str, An
         return sorted(found | set(expected))
     try:
         for path, info, at, entry in entries(top):
-            blob, packed = expected.get(path, ("", False))
+            blob, form, sha256 = expected.get(path, ("", 0, ""))
             if not blob:
                 found.add(path)
                 continue
             seen += 1
-            mtime = int(blob[8:16] if packed else blob[0:8], 16)
+            sampled = sample.get(path[:-3] if form == 2 else path)
+            mtime = int(blob[8 * form : 8 * form + 8], 16)
             if (
                 not stat.S_ISREG(info.st_mode)
                 or info.st_size != sizes.get(path)
                 or info.st_mtime not in (mtime, min(mtime, LAST_SECOND))
                 or (info.st_uid, stat.S_IMODE(info.st_mode)) != (0, 0o644)
                 or (
-                    (whole or wanted.get(path) == blob or (sample.get(path) == blob and info.st_size <= SMALL))
-                    and not holds(at, entry, blob, packed)
+                    (whole or wanted.get(path) == blob or (sampled == blob and info.st_size <= SMALL))
+                    and not holds(at, entry, blob, form, sha256)
                 )
             ):
                 found.add(path)

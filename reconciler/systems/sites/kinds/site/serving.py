@@ -20,14 +20,14 @@ from reconciler.systems.sites.rules.target import escape
 from reconciler.systems.sites.rules.urls import Changed, urls_changed
 
 from . import checks
-from .meaning import HEADERS, REDIRECTS, ROOT, Dialect, dialect_of, files_of, passwords
+from .meaning import HEADERS, REDIRECTS, ROOT, Dialect, dialect_of, files_of, packings, passwords
 from .tls import asked_host, paths, ports, source
 
 
 def served(spec: State, files: Mapping[str, str], sizes: Mapping[str, int] = MappingProxyType({})) -> Tree:
     """As the rules see the files. Their sizes are not known where a plan is made, and decide nothing there."""
     entries = {path: Entry(sizes.get(path, 0), blob) for path, blob in files.items()}
-    return Tree(entries, checks.packed_types(files) if spec.get("precompress", True) else ())
+    return Tree(entries, checks.packed_types(files) if packings(spec) else ())
 
 
 def rules(name: str, spec: State, texts: Mapping[str, tuple[str, str]]) -> tuple[Rules, tuple[Problem, ...]]:
@@ -144,6 +144,7 @@ def place(name: str, spec: State, release: str) -> Place:
         access_log=f"/var/log/nginx/trueup-{name}.access.log",
         acme=f"{ROOT}/acme" if source(spec) == "acme" else None,
         asking=f"{ROOT}/asking",
+        brotli="brotli" in packings(spec),
     )
 
 
