@@ -247,6 +247,21 @@ def test_a_unit_that_fails_says_what_it_said(host: LabHost) -> None:
     assert result["failed"] and ("no such config" in result["msg"] or "broken.service" in result["msg"])
 
 
+def test_a_port_that_is_taken_is_told_with_the_master_that_has_it(host: LabHost) -> None:
+    if not host.spec.systemd:
+        return  # an init script throws away what its daemon said
+    said = "bind() to 0.0.0.0:8077 failed (98: Address already in use)"
+    unit = f"[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo \"{said}\"; exit 1'\n"
+    host.write("/etc/systemd/system/late.service", unit)
+    early = "import os, socket, time; s = socket.create_server((str(), 8077)); os.fork(); os.fork(); time.sleep(600)"
+    host.run(f"systemctl daemon-reload; systemd-run -q --unit=early python3 -c '{early}'")
+    host.run("until ss -Hltnp 'sport = :8077' | grep -q 'pid=.*pid=.*pid=.*pid='; do sleep 0.05; done")
+    master = host.run("systemctl show --value -p MainPID early").stdout.strip()
+    result = run_op(host, "service", {"name": "late", "running": True})
+    assert f"port 8077 is taken by python3 (process {master}), which late.service did not start" in result["msg"]
+    host.run("systemctl stop early; rm /etc/systemd/system/late.service; systemctl daemon-reload")
+
+
 def test_a_changed_unit_file_is_read_before_the_restart(host: LabHost) -> None:
     if not host.spec.systemd:
         return

@@ -133,10 +133,11 @@ def taken(host: Host, words: str, unit: str) -> list[str]:
         return []
     found = []
     for port in dict.fromkeys(PORT.findall("\n".join(line for line in words.split("\n") if IN_USE in line))):
-        who = re.search(r'\("([^"]+)",pid=(\d+)', host.run(["ss", "-Hltnp", f"sport = :{port}"])[1])
-        if who:
+        _, said = host.run(["ss", "-Hltnp", f"sport = :{port}"])
+        # Of a master and its workers the master: to end a worker frees no port.
+        for pid, name in sorted((int(pid), name) for name, pid in re.findall(r'\("([^"]+)",pid=(\d+)', said))[:1]:
             found.append(
-                f"port {port} is taken by {who.group(1)} (process {who.group(2)}), which {unit} did not start: "
+                f"port {port} is taken by {name} (process {pid}), which {unit} did not start: "
                 "end it, or give one of the two another port"
             )
     return found
