@@ -80,6 +80,10 @@ class Outside(Protocol):
         """Its bytes, without reading them. Raises Refused likewise."""
         ...
 
+    def lacks(self, ids: Iterable[str]) -> Sequence[str]:
+        """Those of these contents that aren't here."""
+        ...
+
     def moment(self) -> str:
         """A digest of all that is known of all sources: with an equal one nothing has changed. Empty while there are none."""
         ...
@@ -94,6 +98,10 @@ class Repo(Protocol):
 
     def files(self, rev: str = "") -> Files:
         """The files of `rev`, the tip when empty. Raises Refused when the revision is unknown."""
+        ...
+
+    def has(self, id: str) -> bool:
+        """Whether the object of this id is here."""
         ...
 
     def first_parents(self, rev: str, limit: int = 1000) -> Iterator[str]:

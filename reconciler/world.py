@@ -182,6 +182,26 @@ class World:
         """Whether both were read, so that there are no others."""
         return self._read.keys() >= {self.repo.tip(), self.store.held()} - {""}
 
+    def contents(self) -> set[str]:
+        """Ids of the contents from outside that what is wanted now may need, what was put back to an earlier version among
+        it: also what its source is no longer."""
+        held = self.store.held()
+        desired = self.read(held)[1].desired if held else None
+        if desired is None:
+            return set()
+        found: set[str] = set()
+        for spread in self.store.meant(desired).spreads:
+            meanings = [spread.same] if spread.same is not None else list(spread.each.values())
+            for spec in {one.digest: one.spec for one in meanings}.values():
+                found.update(self.kinds[spread.manifest.kind].contents(spec))
+        return found
+
+    def lacks(self, kind: str, spec: State) -> int:
+        """How many of the contents that an applied spec needs are no longer kept here."""
+        ids = self.kinds[kind].contents(spec)
+        lacking = self.outside.lacks(ids) if self.outside is not None else ()
+        return sum(not self.repo.has(id) for id in lacking)
+
     def newest(self) -> str:
         """The newest valid commit on the first-parent line of the tip (repo/held.py). Raises Refused when there is none."""
         from .repo.held import held

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,10 @@ from ..settings import Settings, load
 
 if TYPE_CHECKING:
     from ..world import World
+
+
+PATIENCE = 1.0
+"""Seconds to wait for a round's end."""
 
 
 def outside_of(settings: Settings) -> Once:
@@ -37,6 +41,31 @@ def renew(world: World) -> None:
         if tip := world.repo.tip():
             world.read(tip)
             world.outside.renew(world.sources())
+            _tidy(world)
+
+
+def _tidy(world: World) -> None:
+    """What nobody wants any more goes (outside/tidying.py), where no daemon sees to it."""
+    from ..outside.keeper import Sources
+
+    settings = world.settings
+    if not (settings.state_dir / "content.git").is_dir() or not world.knows_sources():
+        return
+    sources = Sources.of(settings, settings.state_dir)
+    if sources.due():
+        sources.tidy(world.sources(), world.contents())
+
+
+@contextmanager
+def resting(world: World) -> Iterator[Iterable[str] | None]:
+    """While no round runs: what of contents is wanted beside what sources are now. None when one runs and doesn't end."""
+    if not world.turn.acquire(timeout=PATIENCE):
+        yield None
+        return
+    try:
+        yield world.contents()
+    finally:
+        world.turn.release()
 
 
 def missing(world: World) -> Iterator[Problem]:
@@ -55,4 +84,4 @@ def missing(world: World) -> Iterator[Problem]:
         yield replace(troubles.with_what_holds(trouble, known), severity="warning")
 
 
-__all__ = ["missing", "outside_here", "outside_of", "renew"]
+__all__ = ["missing", "outside_here", "outside_of", "renew", "resting"]

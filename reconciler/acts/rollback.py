@@ -60,6 +60,7 @@ def roll_back(world: World, args: Args) -> dict[str, Json]:
         "inGit": away,
         "hosts": len(hosts),
         "stay": stay,
+        "lacks": world.lacks(kind, chosen.spec),
     }
 
 

@@ -13,7 +13,7 @@ count of requests) is *of the moment*: it is kept as it was read last, beside th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol, Self
 
@@ -247,6 +247,11 @@ class Kind:
         """MUST, where `rolls_back`, name what an applied spec makes of the host in one word, equal for equal effect; empty
         for a spec that can't be gone back to."""
         return ""
+
+    def contents(self, spec: State) -> Collection[str]:
+        """MUST name the contents (blob ids) from outside the repository that an applied spec may have to send: they stay for
+        as long as it is wanted, whatever its source comes to meanwhile."""
+        return ()
 
     # ---- comparing
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,11 @@ from .wake import Aside
 if TYPE_CHECKING:
     from ..outside.keeper import Sources
 
-DAY = 86_400.0
-
 
 class Contents(Aside):
     """`named` gives the sources that count now, as far as they are known; `whole` says whether that is all of them, so that
-    the others may go. `changed` is called when one is not what it was."""
+    the others may go. `resting` keeps rounds away for a moment and gives what of contents is wanted beside them; None while
+    a round runs. `changed` is called when one is not what it was."""
 
     def __init__(
         self,
@@ -37,11 +37,13 @@ class Contents(Aside):
         changed: Callable[[], None],
         log: Log,
         whole: Callable[[], bool] = lambda: True,
+        resting: Callable[[], AbstractContextManager[Iterable[str] | None]] = lambda: nullcontext(()),
     ) -> None:
         super().__init__("contents", self._run)
         self._settings = settings
         self._named = named
         self._whole = whole
+        self._resting = resting
         self._changed = changed
         self._log = log
         self._all = threading.Event()
@@ -49,7 +51,6 @@ class Contents(Aside):
         self._due = time.monotonic() + settings.content_every
         self._told: frozenset[str] = frozenset()
         """What could not be reached last time: said once, not each time."""
-        self._tidied = time.monotonic()
         self._moment: str | None = None
 
     @cached_property
@@ -90,9 +91,8 @@ class Contents(Aside):
         asked = [told for told in named if not own or _own(told)]
         if asked:
             self._ask(asked, tell=not own)
-        if not own and time.monotonic() - self._tidied > DAY and self._whole():
-            self._tidied = time.monotonic()
-            self._tidy(named)
+        if not own:
+            self._tidy()
 
     def _ask(self, asked: Sequence[State], *, tell: bool) -> None:
         if self._moment is None:
@@ -116,14 +116,19 @@ class Contents(Aside):
             self._log.say("content-well", text="every source of content answers again")
         self._told = told
 
-    def _tidy(self, used: Sequence[State]) -> None:
-        if not self._sources.content.path.is_dir():
+    def _tidy(self) -> None:
+        """Once an hour, by what the disk says: a daemon that starts daily tidies too."""
+        if not (self._sources.content.path.is_dir() and self._sources.due() and self._whole()):
             return
         try:
-            gone = self._sources.tidy(used)
+            with self._resting() as needed:
+                if needed is None:
+                    return  # a round has in its hands what it read: the next time will do
+                gone = self._sources.tidy(self._named(), needed)
         except Refused as refused:
             self._log.say("content-untidied", level="warning", text=str(refused))
-        else:
+            return
+        if gone:
             self._log.say("content-tidied", objects=gone)
 
 

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from .. import line
+from ..acts.outside import resting
 from ..acts.standing import Standing, nothing_valid, standing
 from ..core.model import HostPast
 from ..core.problem import Refused
@@ -71,7 +72,9 @@ class Server:
         world.looks_again = True
         self._poller: Poller | None = None
         changed = partial(self.daemon.wakes.wake, "content")
-        self._contents = Contents(world.settings, world.sources, changed, log, world.knows_sources)
+        self._contents = Contents(
+            world.settings, world.sources, changed, log, world.knows_sources, lambda: resting(world)
+        )
         self._fetch_trouble = ""
         self.health = Health(
             world=world,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import IO
 from ..core.model import Json
 from ..core.problem import Refused
 from ..repo import Content, Credentials, Elsewhere
+from ..repo.remote import mirror_of as _mirror_of
 from ..repo.troubles import redacted
 from .archive import unpack
 from .download import download, until
@@ -120,7 +120,16 @@ def _elsewhere(git: str, ground: Ground) -> Elsewhere:
         # Whoever may push could name any server: only those that the administrator named are shown a login.
         mine = replace(mine, token_file=None, ssh_key=None, passphrase="")
     mine = replace(mine, limit=limits.seconds, most=limits.size, redirects=False)
-    return Elsewhere("file://" + url if url.startswith("/") else url, ground.room / "mirrors", mine)
+    return Elsewhere(_url(url), ground.room / "mirrors", mine)
+
+
+def mirror_of(room: Path, place: str) -> Path:
+    """Where what was fetched of a repository lies."""
+    return _mirror_of(_url(place), room / "mirrors")
+
+
+def _url(place: str) -> str:
+    return "file://" + place if place.startswith("/") else place
 
 
 @contextmanager
@@ -140,17 +149,6 @@ def unlock(room: Path) -> None:
     for pattern in ("*.git/*.lock", "*.git/refs/**/*.lock", "*.git/objects/pack/*_git2_*"):
         for left in (room / "mirrors").glob(pattern):
             left.unlink(missing_ok=True)
-
-
-def drop_mirrors(room: Path, places: Iterable[str], most: int) -> None:
-    """Delete the mirrors of other places than these, and those that have grown beyond `most` bytes: they are fetched
-    anew, as shallow as at first."""
-    urls = ["file://" + place if place.startswith("/") else place for place in places]
-    kept = {hashlib.sha256(url.encode()).hexdigest()[:16] + ".git" for url in urls}
-    for mirror in (room / "mirrors").glob("*.git"):
-        size = sum(place.stat().st_size for place in mirror.rglob("*") if place.is_file())
-        if mirror.name not in kept or size > most:
-            shutil.rmtree(mirror, ignore_errors=True)
 
 
 # ---------------------------------------------------------------- buckets
@@ -215,4 +213,4 @@ def _copied(path: str, into: IO[bytes], ground: Ground, tick: Callable[[], None]
     return sum_.hexdigest()
 
 
-__all__ = ["Answer", "Ground", "ask", "branches", "drop_mirrors", "unlock"]
+__all__ = ["Answer", "Ground", "ask", "branches", "mirror_of", "unlock"]

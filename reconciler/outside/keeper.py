@@ -4,6 +4,7 @@
     stateDir/outside/lock*        who asks what (turns.py)
     stateDir/outside/mirrors/     other Git repositories, as far as they were fetched
     stateDir/outside/troubles.json   what can't be reached, and since when
+    stateDir/outside/tidied       when things were tidied (tidying.py), by its time
 
 A plan asks nobody: `known` reads a ref. What is on its way is a temporary file without a name or an object that nothing
 refers to yet, so a kill leaves what was, and the next refresh goes on from there.
@@ -23,19 +24,27 @@ from pathlib import Path
 from ..core.model import Json
 from ..core.outside import Resolved, Trouble
 from ..core.problem import Problem, Refused, in_order
-from ..repo import Credentials, Kept
+from ..repo import Credentials
 from ..repo.remote import is_remote
 from ..settings import Settings
 from . import asking
 from .known import Known, Told
 from .known import source as source_of
+from .leases import held, hold
 from .names import Limits
 from .spec import BranchesSource, GitSource, Source, key_of
-from .troubles import with_what_holds
+from .tidying import BEFORE, RECENT, Rule, Tidying, drop_mirrors
+from .troubles import on_disk, with_what_holds
 from .trust import Trust
 from .turns import Turns
 
 _AT_ONCE = 4
+EVERY = 3600.0
+"""Seconds between two times that things are tidied."""
+UNNAMED = 86_400.0
+"""Seconds that a source stays which no commit names any more: what comes back later is asked anew before it is served."""
+PATIENCE = 1.0
+"""Seconds to wait for those who ask: who tidies may be holding up others meanwhile."""
 
 
 class Sources(Known):
@@ -191,31 +200,54 @@ class Sources(Known):
 
     # ---- keeping order
 
-    def tidy(self, used: Iterable[Told], *, before: int = 5, older: float = 3600.0) -> int:
-        """Drop what no source of `used` (those of the last commits) is or was, keeping the last few of each; how many
-        objects went. Objects younger than `older` seconds stay."""
-        wanted = {key_of(source): source for source in map(source_of, used)}
-        with self._turns.alone():
-            ours: dict[str, list[Kept]] = {}
-            for name in list(self.content.names()):
-                key, _, rest = name.partition("/")
-                kept = self.content.kept(name)
-                if key not in wanted:
-                    self.content.drop(name)
-                elif rest != "now" and kept is not None:
-                    ours.setdefault(key, []).append(kept)
-            for old in ours.values():
-                for kept in sorted(old, key=lambda one: one.name, reverse=True)[before:]:
-                    self.content.drop(kept.name)
-            places = [
-                source.place or self._own[0]
-                for source in wanted.values()
-                if isinstance(source, GitSource | BranchesSource)
-            ]
-            asking.drop_mirrors(self.room, places, self.limits.size)
-            for file, told in (("troubles.json", self._troubles()), ("asked.json", self.asked())):
-                self._write(file, {key: one for key, one in told.items() if key in wanted})
-            return self.content.prune(older)
+    def hold(self, found: Resolved) -> int:
+        """An open file for as long as which these files stay."""
+        with self._turns.beside():
+            return hold(self.room, found.tree)
+
+    def due(self) -> bool:
+        """Whether it is time to tidy again."""
+        try:
+            return self._now() - (self.room / "tidied").stat().st_mtime > EVERY
+        except OSError:
+            return True
+
+    def tidy(
+        self,
+        used: Iterable[Told] = (),
+        needed: Iterable[str] = (),
+        *,
+        age: float = UNNAMED,
+        before: int = BEFORE,
+        recent: float = RECENT,
+    ) -> int:
+        """Drop what tidying.py says of all but `used` (the sources that are named now) and `needed` (ids of contents that
+        somebody may still send); how many objects went. Raises Refused when somebody asks just now: the next time will do."""
+        wanted = {key_of(one) for one in map(source_of, used)}
+        with self._turns.alone(wait=PATIENCE):
+            asked = self.asked()
+            rule = Rule(
+                wanted=wanted,
+                needed={*needed, *held(self.room)},
+                asked=asked,
+                age=age,
+                most=self.limits.size,
+                before=before,
+                recent=recent,
+            )
+            now = self._now()
+            tidying = Tidying(self.content, rule, self.room, self._own[0])
+            tidying.drop(now)
+            drop_mirrors(self.room, tidying.mirrors, self.limits.size)
+            stay = wanted | {key for key, at in asked.items() if at > now - age}
+            for file, told in (("troubles.json", self._troubles()), ("asked.json", asked)):
+                self._write(file, {key: one for key, one in told.items() if key in stay})
+            gone = self.content.prune(tidying.needed, recent)
+            with on_disk(str(self.room)):
+                stamp = self.room / "tidied"
+                stamp.touch()
+                os.utime(stamp, (now, now))
+            return gone
 
     def _clean(self) -> None:
         self.content.unlock()

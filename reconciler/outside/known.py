@@ -11,7 +11,7 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from ..core.model import Json
 from ..core.outside import Resolved, Trouble
 from .spec import Source, key_of, source_of
+from .troubles import refused
 
 if TYPE_CHECKING:
     from ..repo import Content, Kept
@@ -66,7 +67,14 @@ class Known:
 
     def blob(self, id: str) -> bytes:
         """The bytes of a file of something that is known. Raises Refused when it isn't here."""
+        if not self.content.has(id):
+            message = f"content {id[:12]} is not in the repository, and no longer kept of what came from outside"
+            raise refused("source-gone", f"{message}; Git has to name its version again, which fetches it")
         return self.content.read(id)
+
+    def lacks(self, ids: Iterable[str]) -> Sequence[str]:
+        """Those of these contents that aren't here."""
+        return [id for id in ids if not self.content.has(id)]
 
     def size(self, id: str) -> int:
         """Its bytes, without reading them. Raises Refused likewise."""

@@ -21,6 +21,10 @@ from .known import Known, Told, key, source
 
 if TYPE_CHECKING:
     from ..settings import Settings
+    from .keeper import Sources
+
+KEPT = 30 * 86_400.0
+"""Seconds after its last use that a source stays in a cache of one's own."""
 
 Say = Callable[[str], None]
 
@@ -55,7 +59,9 @@ class Once(Known):
             name = key(told)
             if name in self._tried:
                 return False
-            old = not self._shared and asked.get(name, 0.0) < time.time() - self._settings.content_every
+            # The fleet's own repository is another one in each fleet, and this cache is of them all.
+            every = self._settings.content_every if source(told).place else 0.0
+            old = not self._shared and asked.get(name, 0.0) < time.time() - every
             return old or name not in asked or (self._again and self.known(told) is None)
         except Refused:
             return False  # it is no source, and the manifest is told what is wrong with it
@@ -71,7 +77,10 @@ class Once(Known):
 
         places = {redacted(source(told).place) or "this repository" for told in new.values()}
         self._say("asking " + ", ".join(sorted(places)))
-        problems = Sources.of(self._settings, self.folder).refresh(new.values())
+        sources = Sources.of(self._settings, self.folder)
+        problems = sources.refresh(new.values())
+        if not self._shared:
+            _tidy(sources, self._settings)
         self._tried |= new.keys()
         asked = self.asked()
         for name in new:
@@ -91,6 +100,8 @@ class ByHand(Known):
         super().__init__(own_cache())
         self._settings = settings
         self._own = own
+        self._held: dict[str, tuple[Resolved, int]] = {}
+        """Key → what it is to be, and an open file (leases.py)."""
 
     def ready(self, wanted: Iterable[Mapping[str, Json]]) -> None:
         """Nothing is asked."""
@@ -102,7 +113,32 @@ class ByHand(Known):
         """What the source is now. Raises Refused with why it can't be had; what was known stays known."""
         from .keeper import Sources
 
-        return Sources.of(self._settings, self.folder, own=self._own).resolve(told)
+        sources = Sources.of(self._settings, self.folder, own=self._own)
+        try:
+            return sources.resolve(told)
+        finally:
+            _tidy(sources, self._settings)
+
+    def hold(self, told: Told, found: Resolved) -> None:
+        """Let the source be this until this process ends, whoever asks it or tidies meanwhile. Raises Refused where nothing
+        can be written."""
+        from .keeper import Sources
+
+        self._held[key(told)] = (found, Sources.of(self._settings, self.folder, own=self._own).hold(found))
+
+    def known(self, told: Told) -> Resolved | None:
+        held = self._held.get(key(told))
+        return held[0] if held is not None else super().known(told)
+
+
+def _tidy(sources: Sources, settings: Settings) -> None:
+    """Keep a cache of one's own small. Nobody sends from there, so that all goes by its last use."""
+    from .tidying import RECENT
+
+    with suppress(Refused):  # somebody asks: the next time will do
+        if sources.due():
+            # What isn't asked anew yet is read all the same.
+            sources.tidy(age=KEPT, recent=max(RECENT, settings.content_every))
 
 
 def folder_of(settings: Settings) -> Path:

@@ -55,6 +55,11 @@ CODES: Mapping[str, Code] = {
         "Reading such a URL takes a package that isn't installed.",
         "pip install 'trueup[s3]', into the environment that trueup runs in.",
     ),
+    "source-gone": Code.error(
+        "A host needs a file that came from outside the repository, and that was tidied away: nobody had wanted its "
+        "version for a while (docs/content.md).",
+        "Let Git name that version again (its commit as `ref`, its archive), which fetches it; or go to a newer one.",
+    ),
     "source-full": Code.error(
         "The disk that holds what is fetched is full or can't be written. What was fetched last still holds.",
         "Free space where trueup keeps its state (df).",

@@ -39,10 +39,10 @@ class Turns:
             yield
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self, wait: float | None = None) -> Iterator[None]:
         """While nobody asks."""
         with self._open("lock") as lock:
-            self._take(lock, fcntl.LOCK_EX)
+            self._take(lock, fcntl.LOCK_EX, wait)
             self._clean()
             for left in self._room.glob("lock-*"):
                 left.unlink(missing_ok=True)
@@ -65,8 +65,9 @@ class Turns:
         finally:
             os.close(lock)
 
-    def _take(self, lock: int, how: int) -> None:
-        end = time.monotonic() + (WAIT if self._wait is None else self._wait)
+    def _take(self, lock: int, how: int, wait: float | None = None) -> None:
+        wait = self._wait if wait is None else wait
+        end = time.monotonic() + (WAIT if wait is None else wait)
         while not _taken(lock, how):
             if time.monotonic() > end:
                 raise refused("source-unreachable", "another process of trueup is asking it", "Wait for it.")

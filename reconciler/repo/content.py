@@ -12,10 +12,12 @@ import errno
 import io
 import os
 import re
+import shutil
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +31,7 @@ from .troubles import FOREIGN, named, problem
 
 _PREFIX = "refs/outside/"
 _LOOSE = re.compile(r"[0-9a-f]{38}")
+_PART = ".part-"
 _SMALL = 1024 * 1024
 """Bytes up to which a file is held in memory while it is written."""
 _WHO = ("trueup", "trueup@localhost")
@@ -165,13 +168,36 @@ class Content:
                 self._git().references.delete(_PREFIX + name)
 
     def unlock(self) -> None:
-        """Take away the locks of a killed writer. Only for who keeps all other writers out."""
+        """Take away what a killed writer left: locks, a repository that was being made. Only for who keeps all other writers out."""
         with named(f"locks in {self.path}", path=str(self.path)):
             for lock in [*self.path.glob("*.lock"), *self.path.glob("refs/**/*.lock")]:
                 lock.unlink(missing_ok=True)
+            for part in self.path.parent.glob(self.path.name + _PART + "*"):
+                shutil.rmtree(part, ignore_errors=True)
 
-    def prune(self, older: float = 3600.0) -> int:
-        """Delete the objects that nothing kept needs, if they are `older` than so many seconds; how many there were.
+    def reach(self, id: str, besides: Set[str] = frozenset()) -> Mapping[str, int]:
+        """All that `id` (of a commit, a tree or a blob) needs, itself too, but for what is in `besides`: id → bytes on
+        disk. What isn't here is left out."""
+        found: dict[str, int] = {}
+        todo = [(id, False)] if self._made() else []
+        with named(f"objects of {self.path}", path=str(self.path)):
+            while todo:
+                one, is_blob = todo.pop()
+                if one in besides or one in found:
+                    continue
+                try:
+                    found[one] = (self.path / "objects" / one[:2] / one[2:]).stat().st_size
+                except FileNotFoundError:
+                    continue
+                thing = None if is_blob else self._git()[one]  # a blob may be large, and leads nowhere
+                if isinstance(thing, pygit2.Commit):
+                    todo.append((str(thing.tree_id), False))
+                elif isinstance(thing, pygit2.Tree):
+                    todo += [(str(entry.id), entry.type == ObjectType.BLOB) for entry in thing]
+        return found
+
+    def prune(self, needed: Set[str], older: float = 3600.0) -> int:
+        """Delete the objects that are not `needed`, if they are `older` than so many seconds; how many there were.
 
         Objects are loose: this repository never fetches, so no pack has to be written anew. What a killed writer left
         half written goes too.
@@ -179,7 +205,6 @@ class Content:
         if not self._made():
             return 0
         with named(f"prune of {self.path}", path=str(self.path)):
-            needed = self._needed()
             before, gone = time.time() - older, 0
             for folder in self.path.glob("objects/[0-9a-f][0-9a-f]"):
                 for place in folder.iterdir():
@@ -188,23 +213,6 @@ class Content:
             for stray in self.path.glob("objects/tmp_*"):
                 _unlink(stray, before)
             return gone
-
-    def _needed(self) -> set[str]:
-        git = self._git()
-        needed: set[str] = set()
-        todo = [str(git.references[name].target) for name in git.references]
-        while todo:
-            id = todo.pop()
-            if id in needed:
-                continue
-            needed.add(id)
-            thing = git[id]
-            if isinstance(thing, pygit2.Commit):
-                todo.append(str(thing.tree_id))
-            elif isinstance(thing, pygit2.Tree):
-                todo += [str(entry.id) for entry in thing if entry.type != ObjectType.BLOB]
-                needed |= {str(entry.id) for entry in thing if entry.type == ObjectType.BLOB}
-        return needed
 
     def _told(self, name: str, commit: pygit2.Commit) -> Kept:
         note = commit.tree["note"].peel(pygit2.Blob).data
@@ -219,14 +227,29 @@ class Content:
     def _made(self) -> bool:
         return (self.path / "HEAD").is_file()
 
+    def _make(self) -> None:
+        """Made aside and renamed: several may write here for the first time at once."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = tempfile.mkdtemp(prefix=self.path.name + _PART, dir=self.path.parent)
+        try:
+            pygit2.init_repository(part, bare=True)
+            # A ref must not outlive a power cut that its objects did not.
+            pygit2.Repository(part).config["core.fsyncObjectFiles"] = True
+            with suppress(FileExistsError, NotADirectoryError):
+                os.rename(part, self.path)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        if not self._made():  # half of one, as a kill of an older trueup left it
+            pygit2.init_repository(str(self.path), bare=True)
+
     def _git(self, make: bool = False) -> pygit2.Repository:
         git: pygit2.Repository | None = getattr(self._local, "git", None)
         if git is None or (make and not self._made()):
-            if make:
-                self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-                pygit2.init_repository(str(self.path), bare=True)
-                # A ref must not outlive a power cut that its objects did not.
-                pygit2.Repository(str(self.path)).config["core.fsyncObjectFiles"] = True
+            if make and not self._made():
+                self._make()
             git = self._local.git = pygit2.Repository(str(self.path))
         return git
 

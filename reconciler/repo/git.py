@@ -177,6 +177,11 @@ class GitRepo:
             config = self._git().config
             return str(config[key]) if key in config else ""
 
+    def has(self, id: str) -> bool:
+        """Whether the object of this id is here."""
+        with named(f"object {id[:12]} of {self.place}"):
+            return id in self._git()
+
     def blob(self, blob_id: str) -> bytes:
         """The bytes of a blob. Raises Refused when it is not here."""
         with named(f"blob {blob_id[:12]} of {self.place}"):

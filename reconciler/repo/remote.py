@@ -87,7 +87,7 @@ class Mirror:
     def __init__(self, url: str, cache_dir: Path, credentials: Credentials) -> None:
         self.url = url
         self.shown = redacted(url)
-        self.path = cache_dir / (hashlib.sha256(url.encode()).hexdigest()[:16] + ".git")
+        self.path = mirror_of(url, cache_dir)
         self._home = cache_dir / "home"
         self._credentials = credentials
         _check_transport(url)
@@ -289,6 +289,11 @@ class _Callbacks(pygit2.RemoteCallbacks):
 
 def _text(host: bytes | str) -> str:
     return host.decode("ascii", "replace") if isinstance(host, bytes) else host
+
+
+def mirror_of(url: str, cache_dir: Path) -> Path:
+    """Where a mirror of `url` lies."""
+    return cache_dir / (hashlib.sha256(url.encode()).hexdigest()[:16] + ".git")
 
 
 def _check_transport(url: str) -> None:

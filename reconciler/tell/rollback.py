@@ -30,6 +30,11 @@ def back(answer: Mapping[str, Json]) -> str:
     ]
     if answer["stay"]:
         lines.append(clean(f"  stays as Git says on {', '.join(answer['stay'][:5])}: it never had that version"))
+    if answer.get("lacks"):
+        lines.append(
+            f"  {plural(int(answer['lacks']), 'file')} of it came from outside the repository and are no longer kept here: a host "
+            "that still has them\n  goes back; for others Git has to name that version again, which fetches it"
+        )
     lines.append(
         clean(f"  next: revert or mend the commit; trueup rollback {answer['name']} --end gives it back to Git")
     )

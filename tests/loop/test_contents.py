@@ -6,20 +6,23 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from reconciler.core.model import State
 from reconciler.loop import Log
-from reconciler.loop.contents import DAY, Contents
+from reconciler.loop.contents import Contents
 from reconciler.loop.wake import Heads
+from reconciler.outside.keeper import UNNAMED
 from reconciler.outside.once import Once
 from reconciler.repo import GitRepo
 from reconciler.settings import Settings
 from tests.gits import Git
 from tests.gits import own_git_world as own_git_world
+from tests.outside.test_tidying import long_ago
 
 
 @pytest.fixture
@@ -160,18 +163,29 @@ def test_branches_that_move_all_the_time_keep_nobody_from_asking_the_others(docs
         asked.contents.stop()
 
 
-def test_what_nobody_names_any_more_goes_once_a_day_when_all_that_is_named_is_known(docs: Git, tmp_path: Path) -> None:
+def test_what_nobody_names_any_more_goes_when_all_that_is_named_is_known_and_no_round_runs(
+    docs: Git, tmp_path: Path
+) -> None:
     asked = Asked(tmp_path, docs)
     told = {"git": str(docs.folder)}
-    all_ = [False]
+    whole, rests = [False], [False]
+
+    @contextmanager
+    def resting() -> Iterator[Iterable[str] | None]:
+        yield () if rests[0] else None
+
     asked.contents = Contents(
-        asked.settings, lambda: asked.named, asked._changed, Log(stream=asked.log), lambda: all_[0]
+        asked.settings, lambda: asked.named, asked._changed, Log(stream=asked.log), lambda: whole[0], resting
     )
     asked.contents.ask()
     asked.named = ()
-    asked.contents._tidied -= 2 * DAY
+    long_ago(asked.settings.state_dir, 2 * UNNAMED)
     asked.contents.ask()
     assert asked.version(told), "the tip is not read yet: it may name it"
-    all_[0] = True
+    whole[0] = True
+    asked.contents.ask()
+    assert asked.version(told), "a round may have it in its hands"
+    rests[0] = True
     asked.contents.ask()
     assert not asked.version(told) and "content-tidied" in asked.log.getvalue()
+    assert not asked.contents._sources.due()

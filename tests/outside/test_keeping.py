@@ -179,7 +179,7 @@ def test_killed_at_any_step_the_next_refresh_is_fine_and_what_was_known_holds(
                 assert contents(sources, known(sources, told).files)["changed"] == str(point).encode()
         point += 2
     assert killed >= 10 and seen == {"old", "new"}
-    sources.tidy(asked, older=-1)
+    sources.tidy(asked, recent=-1)
     assert subprocess.run(["git", "-C", state / "content.git", "fsck", "--strict"], check=False).returncode == 0
     assert not list((state / "outside/mirrors").glob("*.git/objects/pack/*_git2_*"))
 
@@ -243,7 +243,7 @@ def test_a_full_disk_is_said_and_what_was_known_holds(git: Git, web: Web, small_
         [problem] = sources.refresh([source])
         assert problem.code in ("source-full", "repo-full"), problem.message
     assert known(sources, told) == first and sources.known(packed) is None and sources.known(unpacked) is None
-    sources.tidy([told], older=-1)
+    sources.tidy([told], recent=-1)
     git.commit(big="small again")
     assert sources.refresh([told]) == () and known(sources, told) != first
 
@@ -256,40 +256,6 @@ def test_space_for_the_state_of_the_fleet_is_left(git: Git, small_disk: Path) ->
 
 
 # ---------------------------------------------------------------- order
-
-
-def test_what_no_commit_uses_goes_and_the_last_few_stay(git: Git, web: Web, make_sources: Make, tmp_path: Path) -> None:
-    sources = make_sources(str(git.folder), web.url)
-    kept, dropped = {"git": str(git.folder)}, {"git": serve(web, git)}
-    digests = []
-    for number in range(6):
-        git.commit(a=f"only in {number}", same="same")
-        assert sources.refresh([kept, dropped]) == ()
-        digests.append(known(sources, kept).digest)
-    gone, stays = sources.before(kept)[-1], sources.before(kept)[0]
-    assert sources.tidy([kept], before=2) == 0, "what is younger than an hour may be on its way"
-    assert sources.tidy([kept], before=2, older=-1) > 0
-    assert sources.known(dropped) is None
-    assert [one.digest for one in sources.before(kept)] == [digests[4], digests[3]]
-    assert contents(sources, known(sources, kept).files) == {"a": b"only in 5", "same": b"same"}
-    assert contents(sources, stays.files)["a"] == b"only in 4"
-    assert refusal(lambda: sources.blob(gone.files["a"])).code == "repo-broken"
-    assert len(list((tmp_path / "state/outside/mirrors").glob("*.git"))) == 1
-    assert sources.tidy([], older=-1) > 0 and not list(sources.content.names())
-    assert not list((tmp_path / "state/content.git/objects").glob("??/*"))
-
-
-def test_a_mirror_that_grew_is_fetched_anew(git: Git, make_sources: Make, tmp_path: Path) -> None:
-    git.commit(a="1")
-    sources = make_sources(str(git.folder), size=100_000)
-    told = {"git": str(git.folder)}
-    sources.resolve(told)
-    mirror = next((tmp_path / "state/outside/mirrors").glob("*.git"))
-    (mirror / "objects/pack/old.pack").write_bytes(bytes(200_000))
-    sources.tidy([told])
-    assert not mirror.exists()
-    git.commit(a="2")
-    assert sources.refresh([told]) == ()
 
 
 def test_two_processes_take_turns(git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ keys and passwords, it asks of the base kinds (`parts`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from reconciler.core.kind import Claim, Finding, Kind, OpContext, Part, Resolving, Unresolved
 from reconciler.core.model import Change, Freight, Host, Json, Op, Present, Ref, State
@@ -124,6 +124,9 @@ class Site(Kind):
 
     def version(self, spec: State) -> str:
         return str(spec.get("release", ""))
+
+    def contents(self, spec: State) -> Collection[str]:
+        return set(meaning.files_of(spec["tree"]).values()) if spec.get("version") and spec.get("tree") else ()
 
     # ---- comparing
 
