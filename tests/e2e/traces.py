@@ -79,6 +79,12 @@ _ZLIB = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{40,}={0,2}")
 
 
+def _claims(data: bytes) -> int:
+    """How many values a marshalled tuple, list or set says that it holds, by its letter and four bytes (Python/marshal.c).
+    Text like `[{"a` says half a milliard, and marshal makes room for them before it reads on."""
+    return int.from_bytes(data[1:5], "little") if data and data[0] & 0x7F in b"([<>" else 0
+
+
 def unpacked(data: bytes) -> Iterator[tuple[str, bytes]]:
     """What lies packed within some bytes: compressed at any place, long base64, a marshalled value."""
     for start in _ZLIB.finditer(data):
@@ -98,6 +104,8 @@ def unpacked(data: bytes) -> Iterator[tuple[str, bytes]]:
             continue
         if _ZLIB.match(inner):  # plain text in base64 is found without unpacking
             yield "base64", inner
+    if _claims(data) > len(data):  # each takes a byte at least
+        return
     try:
         value = marshal.loads(data)
     except (ValueError, EOFError, TypeError):
