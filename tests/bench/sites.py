@@ -23,12 +23,14 @@ from reconciler.trip import AnsibleTrip
 from reconciler.world import World
 
 from .servers import DOMAIN, SITE
-from .work import KEX, Bench
+from .work import CORE, KEX, Bench, peer
 
 FILES, PICTURES = 1000, 300
 MANUAL = PROJECT / "example-repo/web/manual"
 SERVED = "/srv/trueup/sites/docs/current/files"
-COPIED = "/srv/copied"
+COPIED, SYNCHRONIZED = "/srv/copied", "/srv/synchronized"
+POSIX = "ansible==12.3.0"
+"""Brings the collection ansible.posix."""
 
 
 def pages(count: int, made: random.Random) -> Iterator[tuple[str, bytes]]:
@@ -57,6 +59,11 @@ def content(seed: int = 1) -> dict[str, bytes]:
     return dict([*manual.items(), *pages(FILES - PICTURES - len(manual), made), *pictures(PICTURES, made)])
 
 
+def synchronizing() -> Path:
+    """The folder of the programs of an Ansible that has its rsync."""
+    return peer("synchronize", CORE, POSIX)
+
+
 @dataclass
 class Site:
     """The hosts, their fleet, and the world that a daemon would have."""
@@ -83,6 +90,7 @@ class Site:
         assert seen.plan is not None and not seen.plan.stopped, seen
 
     def hang_up(self) -> None:
+        """No connection is open to any host: who comes next makes its own."""
         assert isinstance(self.world.trip, AnsibleTrip)
         self.world.trip.hang_up()
 
@@ -98,12 +106,24 @@ class Site:
         with ThreadPoolExecutor(len(self.names)) as pool:
             list(pool.map(one, self.hosts))
 
-    def play(self, module: str, **args: str) -> None:
+    def copy(self) -> None:
+        self._play("ansible-playbook", {"ansible.builtin.copy": self._to(COPIED)})
+
+    def synchronize(self) -> None:
+        """Ansible's rsync, as its manual has it."""
+        self._play(
+            str(synchronizing() / "ansible-playbook"),
+            {"ansible.posix.synchronize": {**self._to(SYNCHRONIZED), "use_ssh_args": True}},
+        )
+
+    def _to(self, folder: str) -> dict[str, object]:
+        return {"src": f"{self.fleet.clone}/public/", "dest": f"{folder}/"}
+
+    def _play(self, program: str, task: dict[str, dict[str, object]]) -> None:
         """A playbook of one task."""
-        task = {module: {"src": f"{self.fleet.clone}/public/", "dest": f"{COPIED}/", **args}}
-        path = self.bench.folder / "copy.json"
+        path = self.bench.folder / "task.json"
         path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
-        self.bench.run(["ansible-playbook", "-i", str(self.bench.inventory), str(path)])
+        self.bench.run([program, "-i", str(self.bench.inventory), str(path)])
 
     def verify(self, files: dict[str, bytes], at: str, served: Sequence[str] = ()) -> None:
         """Read every host: these files are there, each whole; `served` are answered as visitors are."""

@@ -266,6 +266,10 @@ def bench(hosts: int, work: list[tuple[str, str, State]]) -> Iterator[Bench]:
             made.trip.close()
 
 
+CORE = "ansible-core==2.19.14"
+"""For peers that are Ansible's."""
+
+
 def peer(name: str, *packages: str) -> Path:
     """The folder of the programs of a peer, in a venv of its own that is kept for the next bench."""
     place = Path(__file__).parents[2] / "build" / "peers" / name

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from ..table import Row, seconds
-from ..work import FORKS, Bench, bench, peer, wanted
+from ..work import CORE, FORKS, Bench, bench, peer, wanted
 
 HOSTS, RESOURCES = 20, 50
-CORE = "ansible-core==2.19.14"
 
 
 def mitogen(fresh: Bench) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
-from functools import partial
 
 import lab
 from tests.systems.sites.host.places import Place, clear, under_load
@@ -51,31 +50,37 @@ def served() -> Iterator[Row]:
 
 def deployed() -> Iterator[Row]:
     files = sites.content()
-    ratios, ours = [], []
+    sites.synchronizing()
+    took: dict[str, list[float]] = {"ours": [], "rsync": [], "synchronize": []}
     for turn in range(DEPLOYS):
         with sites.site(HOSTS) as made:
             made.write(files)
             made.fleet.land()
             made.hang_up()
-            work = (made.reconcile, made.rsync)
-            took = {one: seconds(one) for one in (work if turn % 2 else work[::-1])}
+            work = {"ours": made.reconcile, "rsync": made.rsync, "synchronize": made.synchronize}
+            for name in list(work) if turn % 2 else list(work)[::-1]:
+                took[name].append(seconds(work[name]))
             made.verify(files, sites.SERVED, CHANGED)
             made.verify(files, sites.COPIED)
-            ratios.append(took[made.reconcile] / took[made.rsync])
-            ours.append(took[made.reconcile])
+            made.verify(files, sites.SYNCHRONIZED)
     size = sum(map(len, files.values())) / 1e6
-    yield Row.at_most(
-        f"deploy 1,000 files, {size:.0f} MB, to {HOSTS} hosts", statistics.median(ratios), 1.2, "× rsync",
-        f"median of {DEPLOYS}, fresh hosts each, new connections for both: one walk of the line, from the commit to pages that "
-        f"were asked for; {HOSTS} `rsync -a` over ssh at once; the hosts' files were read after each",
-    )  # fmt: skip
+    for name, told in (
+        ("rsync", f"{HOSTS} `rsync -a` over ssh at once"),
+        ("synchronize", "a playbook of ansible.posix.synchronize, 20 at once"),
+    ):
+        ratio = statistics.median(a / b for a, b in zip(took["ours"], took[name], strict=True))
+        yield Row.at_most(
+            f"deploy 1,000 files, {size:.0f} MB, to {HOSTS} hosts", ratio, 1.2, f"× {name}",
+            f"median of {DEPLOYS}, fresh hosts each, new connections for all: one walk of the line, from the commit to pages that "
+            f"were asked for; {told}; the hosts' files were read after each",
+        )  # fmt: skip
     some = dict(list(files.items())[-COPIED_FILES:])
     with sites.site(HOSTS) as made:
         made.write(some)
-        copied = seconds(partial(made.play, "ansible.builtin.copy"))
+        copied = seconds(made.copy)
         made.verify(some, sites.COPIED)
     yield Row.at_least(
-        "deploy, faster than ansible.builtin.copy", copied * len(files) / COPIED_FILES / statistics.median(ours), 50, "×",
+        "deploy, faster than ansible.builtin.copy", copied * len(files) / COPIED_FILES / statistics.median(took["ours"]), 50, "×",
         f"one run of copy with {COPIED_FILES} of the files ({copied:.0f} s), times {len(files) // COPIED_FILES}: it visits each host "
         "once a file; pipelining, 20 at once",
     )  # fmt: skip
