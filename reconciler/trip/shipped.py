@@ -22,7 +22,8 @@ while read -r id gzip brotli; do
   folder=$at/files/${id%"$rest"}
   mkdir -p "$folder"
   git cat-file blob "$id" >"$folder/$rest"
-  best=$(wc -c <"$folder/$rest")
+  whole=$(wc -c <"$folder/$rest")
+  best=$whole
   if [ "$gzip" = 1 ]; then
     gzip -9nc "$folder/$rest" >"$folder/$rest.gz"
     size=$(wc -c <"$folder/$rest.gz")
@@ -34,7 +35,7 @@ while read -r id gzip brotli; do
       rm "$folder/$rest.gz"
     fi
   fi
-  if [ "$brotli" = 1 ] && command -v brotli >/dev/null; then
+  if [ "$brotli" = 1 ] && [ "$whole" -le 16777216 ] && command -v brotli >/dev/null; then
     brotli -q 10 -w 22 -c "$folder/$rest" >"$at/packed"
     if [ $(($(wc -c <"$at/packed") * 10)) -le $((best * 9)) ]; then
       sum=$(sha256sum <"$at/packed")

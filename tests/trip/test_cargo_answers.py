@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.model import PACKINGS, Freight, Json
-from reconciler.trip import cargo, pack, wire
+from reconciler.trip import cargo, pack, packing, shipped, wire
 
 WANTED = [Freight(blob="ab" * 20, packed=frozenset({"gzip"})), Freight(blob="cd" * 20)]
 
@@ -35,6 +35,14 @@ def test_a_right_answer_is_read() -> None:
     assert cargo._begun({"begun": [[0, 1, 5]]}, WANTED) == {("ab" * 20, 1): 5}
     both = [Freight(blob="ab" * 20, packed=frozenset(PACKINGS))]
     assert cargo._lacking({"lacks": "07"}, both) == [(both[0], 7)]
+
+
+def test_what_would_take_too_long_gets_no_brotli_form() -> None:
+    assert packing.packed(bytes(packing.LARGEST), "brotli")
+    larger = bytes(packing.LARGEST + 1)
+    assert packing.packed(larger, "gzip") and not packing.packed(larger, "brotli")
+    assert f"-le {packing.LARGEST} ]" in shipped._PACK
+    assert f"brotli -q {packing.QUALITY} " in shipped._PACK and f"gzip -{packing.LEVEL}nc" in shipped._PACK
 
 
 def test_a_packed_form_is_made_once_kept_while_it_is_used_and_made_anew_when_it_is_damaged(tmp_path: Path) -> None:
