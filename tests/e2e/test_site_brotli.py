@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from lab import Fleet, LabHost
 
-SITE = """\
-kind: Site
-metadata: {name: docs}
-spec:
-  hosts: all
-  domains: [docs.example.com]
-  from: {folder: public}
-"""
+from .test_site import SITE
+
 BOTH = "  precompress: [gzip, brotli]\n"
 FILES = "/srv/trueup/sites/docs/current/files"
 
