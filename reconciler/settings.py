@@ -147,7 +147,7 @@ class Settings:
     to every host, and stay in `stateDir`."""
     content_every: float = 300.0
     """Seconds between two times that content from outside the repository is asked whether it changed. Five minutes, as
-    the servers of others tolerate it; `trueup sync` doesn't wait."""
+    the servers of others tolerate it; `trueup sync` and `trueup sync --content` don't wait."""
     log_format: LogFormat = "human"
     """`human` lines, or one `json` object a line for a collector."""
 

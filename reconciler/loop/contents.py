@@ -5,6 +5,7 @@ A round is woken when a source has changed; what can't be reached keeps what it 
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +24,10 @@ from .wake import Aside
 
 if TYPE_CHECKING:
     from ..outside.keeper import Sources
+
+
+LEAST = 10.0
+"""Seconds between two times that everything is asked because something moved somewhere: a hook may be run by anybody's push."""
 
 
 class Contents(Aside):
@@ -47,8 +52,11 @@ class Contents(Aside):
         self._changed = changed
         self._log = log
         self._all = threading.Event()
-        """Set when what was asked for isn't about the fleet's own repository alone."""
+        self._own = threading.Event()
+        """What was asked for: everything, or what is of the fleet's own repository alone. Neither, when only `_due` moved."""
         self._due = time.monotonic() + settings.content_every
+        self._began = -math.inf
+        """When everything was asked last."""
         self._told: frozenset[str] = frozenset()
         """What could not be reached last time: said once, not each time."""
         self._moment: str | None = None
@@ -62,20 +70,33 @@ class Contents(Aside):
     def now(self, *, own: bool = False) -> None:
         """Ask without waiting for the time to come; `own`: only what is of the fleet's own repository, where a branch
         moved."""
-        if not own:
-            self._all.set()
+        (self._own if own else self._all).set()
         self._asked.set()
+
+    def soon(self) -> float:
+        """Ask everything now, but not sooner than LEAST seconds after the last time, however many say so; seconds until
+        then. For those who only know that something moved somewhere."""
+        now = time.monotonic()
+        wait = max(0.0, self._began + LEAST - now)
+        self._due = min(self._due, now + wait)
+        self._asked.set()
+        return wait
 
     def _run(self) -> None:
         while not self._stop.is_set():
             self._asked.wait(max(0.0, self._due - time.monotonic()))
             self._asked.clear()
             whole = self._all.is_set() or time.monotonic() >= self._due
+            own = self._own.is_set()
+            self._own.clear()
             if whole:
                 self._all.clear()
-                self._due = time.monotonic() + self._settings.content_every
+                self._began = time.monotonic()
+                self._due = self._began + self._settings.content_every
             if self._stop.is_set():
                 return
+            if not (whole or own):
+                continue
             try:
                 self.ask(own=not whole)
             except Exception as error:

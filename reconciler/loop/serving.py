@@ -169,6 +169,10 @@ class Server:
             self.daemon.wakes.wake("sync")
         return {"format": 1, "tip": self.world.repo.tip(), "running": running, "round": caused}
 
+    def contents(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask what comes from outside the repository whether it changed; who says so never says what. Comes back at once."""
+        return {"format": 1, "seconds": self._contents.soon()}
+
     def wait(self, args: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Events until the verdict on `commit` (the tip's, when empty), for `limit` seconds at most; with `round`, as
         `sync` gave it, not before that round has ended."""
@@ -316,7 +320,7 @@ def _rooms(server: Server, ends: ExitStack, page: bool) -> list[str]:
     from .. import door
 
     settings = server.world.settings
-    own = {"sync": server.sync, "standing": server.standing, "observe": server.observe}
+    own = {"sync": server.sync, "contents": server.contents, "standing": server.standing, "observe": server.observe}
     asks = {**own, **{name: server.waking(name) for name in WAKING}}
     opened = door.serve(server.world, asks=asks, streams={"wait": server.wait})
     ends.callback(opened.close)

@@ -189,3 +189,29 @@ def test_sites_from_elsewhere(make_fleet: Callable[..., Fleet], tmp_path: Path, 
     assert "0 errors" in words_of(fleet.push())
     fleet.apply()
     assert page(host, "app") == "app two"
+
+
+def test_a_push_elsewhere_is_served_at_once_when_its_hook_says_so(
+    make_fleet: Callable[..., Fleet], tmp_path: Path
+) -> None:
+    docs, bare = Git(tmp_path / "docs"), tmp_path / "docs.git"
+    docs.folder.mkdir()
+    docs("init", "-q", "-b", "main")
+    docs("init", "-q", "--bare", "-b", "main", str(bare))
+    docs.commit("one", index_dot_html="one")
+    docs("push", "-q", str(bare), "main")
+    fleet = make_fleet(1, content_from=str(bare), content_every="3600")
+    said = "".join(f"export {name}='{value}'\n" for name, value in fleet.environment().items() if "TRUEUP" in name)
+    hook = bare / "hooks/post-receive"
+    hook.write_text(f"#!/bin/sh\n{said}exec {fleet.command} sync --content\n")
+    hook.chmod(0o755)
+    fleet.write("docs.yaml", SITE.format(name="docs", told=f"{{git: {bare}}}"))
+    [host] = fleet.hosts
+    with fleet.serve(observe_every="3600"):
+        fleet.land("Docs", "-o", "wait")
+        assert page(host, "docs") == "one"
+        rounds = fleet.log.read_text().count("round-start")
+        docs.commit("two", index_dot_html="two")
+        docs("push", "-q", str(bare), "main")
+        until(lambda: page(host, "docs") == "two", fleet.log.read_text)
+        assert "why=content" in fleet.log.read_text() and fleet.log.read_text().count("round-start") == rounds + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from reconciler.core.model import State
 from reconciler.loop import Log
+from reconciler.loop import contents as contents_
 from reconciler.loop.contents import Contents
 from reconciler.loop.wake import Heads
 from reconciler.outside.keeper import UNNAMED
@@ -189,3 +191,33 @@ def test_what_nobody_names_any_more_goes_when_all_that_is_named_is_known_and_no_
     asked.contents.ask()
     assert not asked.version(told) and "content-tidied" in asked.log.getvalue()
     assert not asked.contents._sources.due()
+
+
+def test_who_says_that_something_moved_is_heard_but_not_more_often_than_is_fair(
+    docs: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents_, "LEAST", 1.0)
+    asked, times = Asked(tmp_path, docs), []
+    ask = asked.contents.ask
+
+    def counted(*, own: bool) -> None:
+        assert not own
+        times.append(time.monotonic())
+        ask(own=own)
+
+    asked.contents.ask = counted  # type: ignore[method-assign,assignment]
+    asked.contents.start()
+    try:
+        assert asked.contents.soon() == 0.0 and asked.changed.wait(30), asked.log.getvalue()
+        asked.changed.clear()
+        version = docs.commit("two", a="2")
+        waits = []
+        while not asked.changed.is_set():
+            waits.append(asked.contents.soon())
+            time.sleep(0.01)
+        assert asked.version(asked.named[0]) == version
+        assert len(waits) > 20 and max(waits) > 0.5
+    finally:
+        asked.contents.stop()
+    assert all(later - before > 0.9 for before, later in itertools.pairwise(times)), times
+    assert len(times) <= 3

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -206,6 +208,22 @@ def test_without_a_daemon_sync_and_wait_say_so(fleet: Fleet) -> None:
     for command in ("sync", "wait"):
         done = fleet.trueup(command)
         assert done.returncode == 1 and "error[no-daemon]" in done.stderr and "trueup serve" in done.stderr
+
+
+def test_the_hook_of_another_repository_has_contents_asked_and_nothing_else(fleet: Fleet) -> None:
+    fleet.commit("trueup.yaml", FLEET)
+    fleet.push()
+    assert "error[no-daemon]" in fleet.trueup("sync", "--content").stderr
+    fleet.serve()
+    assert fleet.trueup("wait", "--limit", "20").returncode == 0
+    done = fleet.trueup("sync", "--content", "--format", "json")
+    assert done.returncode == 0 and json.loads(done.stdout)["seconds"] <= 10
+    said = fleet.trueup("sync", "--content").stdout
+    assert re.fullmatch(
+        r"Asked: what comes from outside the repository, (now|in \d+ s, as it was asked just before)\.\n", said
+    )
+    assert fleet.trueup("sync", "--content", "web-1").returncode == 64
+    assert "why=sync" not in fleet.log, "no round for it"
 
 
 def test_a_repository_that_is_none_is_told_at_the_start(fleet: Fleet) -> None:
