@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -142,10 +142,12 @@ class Contents(Aside):
         if not (self._sources.content.path.is_dir() and self._sources.due() and self._whole()):
             return
         try:
-            with self._resting() as needed:
+            with ExitStack() as rest:
+                needed = rest.enter_context(self._resting())
                 if needed is None:
                     return  # a round has in its hands what it read: the next time will do
-                gone = self._sources.tidy(self._named(), needed)
+                # Many files take a while to delete, and no round waits for that.
+                gone = self._sources.tidy(self._named(), needed, settled=rest.close)
         except Refused as refused:
             self._log.say("content-untidied", level="warning", text=str(refused))
             return

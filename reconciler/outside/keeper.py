@@ -220,9 +220,11 @@ class Sources(Known):
         age: float = UNNAMED,
         before: int = BEFORE,
         recent: float = RECENT,
+        settled: Callable[[], None] = lambda: None,
     ) -> int:
         """Drop what tidying.py says of all but `used` (the sources that are named now) and `needed` (ids of contents that
-        somebody may still send); how many objects went. Raises Refused when somebody asks just now: the next time will do."""
+        somebody may still send); how many objects went. `settled` is called when all that goes has lost its name, so that who
+        begins to read then doesn't find it. Raises Refused when somebody asks just now: the next time will do."""
         wanted = {key_of(one) for one in map(source_of, used)}
         with self._turns.alone(wait=PATIENCE):
             asked = self.asked()
@@ -238,6 +240,7 @@ class Sources(Known):
             now = self._now()
             tidying = Tidying(self.content, rule, self.room, self._own[0])
             tidying.drop(now)
+            settled()
             drop_mirrors(self.room, tidying.mirrors, self.limits.size)
             stay = wanted | {key for key, at in asked.items() if at > now - age}
             for file, told in (("troubles.json", self._troubles()), ("asked.json", asked)):

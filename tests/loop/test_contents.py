@@ -172,9 +172,12 @@ def test_what_nobody_names_any_more_goes_when_all_that_is_named_is_known_and_no_
     told = {"git": str(docs.folder)}
     whole, rests = [False], [False]
 
+    left: list[bool] = []
+
     @contextmanager
     def resting() -> Iterator[Iterable[str] | None]:
         yield () if rests[0] else None
+        left.append(bool(asked.version(told)))
 
     asked.contents = Contents(
         asked.settings, lambda: asked.named, asked._changed, Log(stream=asked.log), lambda: whole[0], resting
@@ -190,6 +193,7 @@ def test_what_nobody_names_any_more_goes_when_all_that_is_named_is_known_and_no_
     rests[0] = True
     asked.contents.ask()
     assert not asked.version(told) and "content-tidied" in asked.log.getvalue()
+    assert left == [True, False], "rounds may begin when it has lost its name"
     assert not asked.contents._sources.due()
 
 
