@@ -56,7 +56,7 @@ class Place:
     version: tuple[int, ...] = (1, 22, 1)
     brotli: bool = False
     """Whether the host's nginx has brotli_static. `root` then is a real path, without a symlink above it: the module that
-    Debian 12 has finds no file by a `disable_symlinks` that starts below the root."""
+    Debian 12 and 13 have finds no file by a `disable_symlinks` that starts below the root."""
     ipv6: bool = True
     address: str = ""
     """The one IPv4 address to listen at; empty for all."""
