@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import axe_playwright_python
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 from watched import PICTURES, Complaints, Site, visit
@@ -37,6 +39,20 @@ def sideways(page: Page) -> int:
     return int(page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
+def differing(site: Site, known: Site) -> tuple[str, ...]:
+    """The pages with other elements, or elements of other classes, than those of a fleet that is looked at as well: the
+    others say the same with other times."""
+    return tuple(
+        path
+        for path, same in zip(site.pages, known.pages, strict=True)
+        if build(site.url(path)) != build(known.url(same))
+    )
+
+
+def build(url: str) -> list[tuple[str, str]]:
+    return re.findall(r'<(\w+)(?:[^>]*? class="([^"]*)")?', httpx.get(url).raise_for_status().text)
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_axe_finds_nothing_and_nothing_scrolls_sideways(
     browser: Browser, sites: dict[str, Site], state: str, complaints: Complaints
@@ -48,7 +64,9 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(
     PICTURES.mkdir(parents=True, exist_ok=True)
     for old in PICTURES.glob(f"{state}-*.png"):
         old.unlink()
-    for number, path in enumerate(site.pages, 1):
+    paths = differing(site, sites["full"]) if state == "stale" else site.pages
+    assert paths
+    for number, path in enumerate(paths, 1):
         page.set_viewport_size({"width": WIDTHS[0], "height": 900})
         visit(page, site.url(path))
         for width, scheme in ((1280, "dark"), (1280, "light"), (360, "light")):
