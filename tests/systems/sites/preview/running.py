@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,13 +34,26 @@ class Preview:
             assert self.process.poll() is None and time.monotonic() < until, self.said
             time.sleep(0.02)
 
+    def comes(self, target: str, body: bytes) -> bool:
+        """Whether it answers with this soon: a look costs at most a tenth of the time, so a change waits where one is slow."""
+        until = time.monotonic() + 30
+        while (known := self.get(target).body) != body:
+            assert time.monotonic() < until, known
+            time.sleep(0.02)
+        return True
+
     def get(self, target: str, host: str = "localhost", **headers: str) -> Reply:
         return ask(self.port, "GET", target, host, {k.replace("_", "-"): v for k, v in headers.items()})
 
 
 @contextmanager
 def previewing(where: Path, *words: str, **variables: str) -> Iterator[Preview]:
-    said = where.parent / "said.txt"
+    """`trueup site preview WORDS` run in the folder `where`; what stands in server.yaml beside that holds."""
+    with tempfile.TemporaryDirectory() as kept:
+        yield from _previewing(where, Path(kept) / "said.txt", words, variables)
+
+
+def _previewing(where: Path, said: Path, words: tuple[str, ...], variables: dict[str, str]) -> Iterator[Preview]:
     with said.open("w") as out:
         process = subprocess.Popen(
             [str(TRUEUP), "site", "preview", *words, "--port", "0"],
