@@ -57,7 +57,7 @@ def carried_out(settings: Settings, limit: float, asked: Mapping[str, Any] | Non
         if asked.get("accept"):
             door.ask(settings, "accept", asked)
         begun = door.ask(settings, "sync")
-        return follow("", limit, as_json=False, after=int(begun["round"]))
+        return follow("", limit, as_json=False, after=begun)
     told = progress()
     try:
         answer = door.ask(settings, "apply", asked, told)

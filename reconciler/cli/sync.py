@@ -59,7 +59,7 @@ def sync(
     if wait:
         from .wait import follow
 
-        raise SystemExit(follow("", 900.0, as_json=format is Format.json, after=int(answer["round"])))
+        raise SystemExit(follow("", 900.0, as_json=format is Format.json, after=answer))
     if format is Format.json:
         print(json.dumps(answer))
     else:

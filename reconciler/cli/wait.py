@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated
 
 import typer
 
+from ..core.model import Json
 from . import exits
 
 
@@ -52,8 +54,8 @@ def wait(
     raise SystemExit(follow(commit, limit, as_json=format is Format.json))
 
 
-def follow(commit: str, limit: float, *, as_json: bool, after: int = 0) -> int:
-    """Print until the verdict, that of round `after` or a later one; gives the exit code."""
+def follow(commit: str, limit: float, *, as_json: bool, after: Mapping[str, Json] | None = None) -> int:
+    """Print until the verdict, that of what a `sync` caused when `after` is its answer; gives the exit code."""
     from .. import door
     from ..settings import load
     from ..tell.remote_wait import Follow
@@ -62,7 +64,8 @@ def follow(commit: str, limit: float, *, as_json: bool, after: int = 0) -> int:
         raise typer.BadParameter("--limit must be more than 0")
     told = Follow()
     try:
-        for event in door.stream(load(), "wait", {"commit": _here(commit), "limit": limit, "round": after}):
+        caused = {name: (after or {}).get(name, 0) for name in ("round", "fetch")}
+        for event in door.stream(load(), "wait", {"commit": _here(commit), "limit": limit, **caused}):
             if as_json:
                 print(json.dumps({"format": 1, **event}), flush=True)
                 told.verdict = str(event.get("verdict", told.verdict))

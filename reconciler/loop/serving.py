@@ -6,10 +6,12 @@ Everything is started in this order and ended in the reverse one; nothing of it 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -68,6 +70,8 @@ class Server:
         self._unsettled = 0
         self._begun = self._ended = 0
         """Rounds that began, and how many had begun when the last one ended."""
+        self._fetches: deque[tuple[int, int]] = deque(maxlen=16)
+        """Fetches that somebody asked for: the number of the last asking, and the first round after it."""
         self._tidy = Tidy(world)
         world.looks_again = True
         self._poller: Poller | None = None
@@ -163,30 +167,35 @@ class Server:
         # before this: what was asked for is done when the one after it has ended.
         running, caused = self._ended < self._begun, self._begun + 1
         self._contents.now()
+        fetch = 0
         if self._poller is not None:
-            self._poller.now()
+            fetch = self._poller.now()
         else:
             self.daemon.wakes.wake("sync")
-        return {"format": 1, "tip": self.world.repo.tip(), "running": running, "round": caused}
+        return {"format": 1, "tip": self.world.repo.tip(), "running": running, "round": caused, "fetch": fetch}
 
     def contents(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """Ask what comes from outside the repository whether it changed; who says so never says what. Comes back at once."""
         return {"format": 1, "seconds": self._contents.soon()}
 
     def wait(self, args: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        """Events until the verdict on `commit` (the tip's, when empty), for `limit` seconds at most; with `round`, as
-        `sync` gave it, not before that round has ended."""
+        """Events until the verdict on `commit` (the tip's, when empty), for `limit` seconds at most; with `round` and
+        `fetch`, as `sync` gave them, not before that round has ended, nor the first one after that fetch."""
         repo = self.world.repo
         assert isinstance(repo, GitRepo)
-        limit, after = _number(args, "limit", LIMIT), _number(args, "round", 0)
+        limit, after, fetch = _number(args, "limit", LIMIT), _number(args, "round", 0), _number(args, "fetch", 0)
         return wait(
             repo,
             self.bus,
-            lambda: self._stands if self._ended >= after else None,
+            lambda: self._stands if self._ended >= max(after, self._after(fetch)) else None,
             lambda: self.daemon.running,
             text(args, "commit"),
             limit,
         )
+
+    def _after(self, fetch: float) -> float:
+        """The first round after a fetch that was asked for; infinite while that one is under way."""
+        return next((first for asked, first in list(self._fetches) if asked >= fetch), math.inf) if fetch else 0
 
     def standing(self, args: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What the daemon is about, and how the fleet stood after the last round."""
@@ -253,7 +262,7 @@ class Server:
         finally:
             watch.stop()
 
-    def _fetched(self, heads: Heads, moved: bool, asked: bool, trouble: str) -> None:
+    def _fetched(self, heads: Heads, moved: bool, asked: int, trouble: str) -> None:
         if trouble != self._fetch_trouble:
             self._fetch_trouble = trouble
             if trouble:
@@ -261,6 +270,8 @@ class Server:
             else:
                 self.log.say("fetch-well", text="the remote answers again")
         heads.look()
+        if asked:
+            self._fetches.append((asked, self._begun + 1))
         if moved or asked:
             self.daemon.wakes.wake("push" if moved and not asked else "sync")
 

@@ -5,6 +5,7 @@ All of them put a word into one queue. The word is for people; the round is the 
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -177,23 +178,31 @@ class Aside:
 class Poller(Aside):
     """Fetches a remote every `every` seconds.
 
-    `fetch` says whether the tip moved; `done(moved, asked, trouble)` is called after each: `asked` when somebody
-    called `now`, `trouble` why a fetch was refused, and the next step.
+    `fetch` says whether the tip moved; `done(moved, asked, trouble)` is called after each: `asked` the number of the last
+    `now` before it began, 0 when nobody asked since the one before; `trouble` why a fetch was refused, and the next step.
     """
 
-    def __init__(self, fetch: Callable[[], bool], done: Callable[[bool, bool, str], None], every: float) -> None:
+    def __init__(self, fetch: Callable[[], bool], done: Callable[[bool, int, str], None], every: float) -> None:
         super().__init__("fetch", self._run)
+        self._numbers = itertools.count(1)
+        self._last = 0
+        self._counting = threading.Lock()
         self._fetch = fetch
         self._done = done
         self._every = every
 
-    def now(self) -> None:
-        self._asked.set()
+    def now(self) -> int:
+        """Fetch without waiting for the time to come; gives the number of this asking."""
+        with self._counting:
+            self._last = next(self._numbers)
+            self._asked.set()
+            return self._last
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            asked = self._asked.is_set()
-            self._asked.clear()
+            with self._counting:
+                asked = self._last if self._asked.is_set() else 0
+                self._asked.clear()
             moved, trouble = False, ""
             try:
                 moved = self._fetch()

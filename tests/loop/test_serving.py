@@ -110,8 +110,21 @@ class Line:
         return Look(commit=Commit(id=rev), desired=self.held if held else world.desired, plan=self.outcome)
 
 
+class SlowRemote(GitRepo):
+    """A remote that answers when the test lets it."""
+
+    def __init__(self, url: str, cache: Path) -> None:
+        super().__init__(url, cache_dir=cache)
+        self.asked, self.answer = threading.Semaphore(0), threading.Semaphore(1)
+
+    def fetch(self) -> bool:
+        self.asked.release()
+        assert self.answer.acquire(timeout=30)
+        return super().fetch()
+
+
 class Running:
-    def __init__(self, tmp: Path, line: Line) -> None:
+    def __init__(self, tmp: Path, line: Line, *, remote: bool = False) -> None:
         self.bare, self.work = tmp / "fleet.git", tmp / "work"
         for folder in (self.bare, self.work):
             folder.mkdir()
@@ -122,9 +135,8 @@ class Running:
         self.log = io.StringIO()
         self.bus = Bus()
         settings = Settings(state_dir=tmp / "state", run_dir=tmp / "run", repo=str(self.bare))
-        self.server = Server(
-            FakeWorld(GitRepo(self.bare), settings), self.bus, Log(self.bus, stream=self.log), Notify({}), 5
-        )  # type: ignore[arg-type]
+        self.repo = SlowRemote(f"file://{self.bare}", tmp / "mirrors") if remote else GitRepo(self.bare)
+        self.server = Server(FakeWorld(self.repo, settings), self.bus, Log(self.bus, stream=self.log), Notify({}), 5)  # type: ignore[arg-type]
         self._ready = threading.Event()
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
@@ -267,6 +279,27 @@ def test_who_waits_for_a_sync_hears_what_came_of_the_round_that_it_caused(runnin
         asked = running.server.sync()
         assert (asked["running"], asked["round"]) == (False, number)
         assert list(running.server.wait({"round": number, "limit": 30}))[-1]["verdict"] == "away"
+
+
+def test_who_asks_for_a_fetch_is_told_of_the_round_after_it(tmp_path: Path, line: Line) -> None:
+    running = Running(tmp_path, line, remote=True)
+    try:
+        remote = running.repo
+        assert isinstance(remote, SlowRemote) and remote.asked.acquire(timeout=30)
+        running.eventually(lambda: len(line.walks) >= 1 and not running.server.daemon.running)
+        second = running.push("while nobody looks")
+        walked, asked = len(line.walks), running.server.sync()
+        assert remote.asked.acquire(timeout=30)
+        running.server.daemon.wakes.wake("content")  # a round of its own, before the fetch has ended
+        running.eventually(lambda: len(line.walks) > walked and not running.server.daemon.running)
+        caused = {"round": asked["round"], "fetch": asked["fetch"]}
+        assert list(running.server.wait({**caused, "limit": 0.1}))[-1]["verdict"] == "running"
+        remote.answer.release()
+        assert list(running.server.wait({**caused, "limit": 30}))[-1]["verdict"] == "converged"
+        assert line.walks[-1][0] == second
+    finally:
+        remote.answer.release()
+        running.stop()
 
 
 def test_a_fault_in_a_round_is_told_and_the_next_push_is_walked(running: Running) -> None:

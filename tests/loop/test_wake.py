@@ -136,7 +136,7 @@ def test_words_that_come_during_a_round_are_one_wake(places: tuple[Path, Path]) 
 
 
 def test_a_remote_is_fetched_in_its_own_time_and_at_once_when_asked() -> None:
-    done: list[tuple[bool, bool, str]] = []
+    done: list[tuple[bool, int, str]] = []
     answers: list[Any] = [
         True,
         Refused(Problem(code="repo-unreachable", message="no answer", hint="Look at the way.")),
@@ -150,15 +150,15 @@ def test_a_remote_is_fetched_in_its_own_time_and_at_once_when_asked() -> None:
             raise answer
         return bool(answer)
 
-    def note(moved: bool, asked: bool, trouble: str) -> None:
+    def note(moved: bool, asked: int, trouble: str) -> None:
         done.append((moved, asked, trouble))
         came.release()
 
     poller = Poller(fetch, note, every=60)
     poller.start()
     assert came.acquire(timeout=20)
-    for _ in range(2):
-        poller.now()
+    for number in (1, 2):
+        assert poller.now() == number
         assert came.acquire(timeout=20)
     poller.stop()
-    assert done == [(True, False, ""), (False, True, "no answer: Look at the way."), (False, True, "")]
+    assert done == [(True, 0, ""), (False, 1, "no answer: Look at the way."), (False, 2, "")]
