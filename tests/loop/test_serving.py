@@ -20,7 +20,7 @@ from reconciler.core.problem import Refused
 from reconciler.line import Look
 from reconciler.loop import Bus, Log
 from reconciler.loop.lock import holder, only_one
-from reconciler.loop.serving import Server
+from reconciler.loop.server import Server
 from reconciler.loop.systemd import Notify
 from reconciler.repo import GitRepo
 from reconciler.settings import Settings
@@ -168,8 +168,8 @@ class Running:
 @pytest.fixture
 def line(monkeypatch: pytest.MonkeyPatch) -> Line:
     made = Line()
-    monkeypatch.setattr("reconciler.loop.serving.line.reconcile", made.reconcile)
-    monkeypatch.setattr("reconciler.loop.serving.line.look", made.look)
+    monkeypatch.setattr("reconciler.loop.server.line.reconcile", made.reconcile)
+    monkeypatch.setattr("reconciler.loop.server.line.look", made.look)
     return made
 
 
