@@ -48,8 +48,8 @@ def test_a_power_cut_between_upload_and_switch(make_fleet: Callable[..., Fleet])
         assert time.monotonic() < end and walk.is_alive(), "the switch was not reached"
         time.sleep(0.05)
     host.crash()
-    walk.join()
     host.boot()
+    walk.join()  # back again, the host ends the session: ssh need not find out by itself
     host.run("mv /usr/sbin/nginx.real /usr/sbin/nginx; rm -f /run/nginx.pid; nginx")
     assert release(host) == first and served(host, "one"), "nothing was switched"
     assert len(host.run("ls /srv/trueup/sites/docs/releases").stdout.split()) == 2, "the new one is whole beside it"

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.model import Host
+from reconciler.settings import Settings
+from reconciler.trip import ssh
 from reconciler.trip.host import limits, ops
 from reconciler.trip.host.limits import TimeUp, within
 
@@ -26,6 +29,15 @@ def test_what_takes_too_long_is_interrupted_with_all_it_started() -> None:
     with pytest.raises(TimeUp):
         within(0.2, call)
     assert started[0].wait(timeout=30) == -signal.SIGKILL or started[0].returncode is not None
+
+
+def test_ssh_ends_a_line_that_died_after_a_minute(tmp_path: Path) -> None:
+    """As ssh itself reads what we wrote: no alarm rings on a host that lost its power (ssh_config(5), ServerAliveCountMax)."""
+    host = Host(name="h1", address="192.0.2.1")
+    config = ssh.Ways(Settings(state_dir=tmp_path), tmp_path, strict=False).config(host, known=False)
+    told = subprocess.run(["ssh", "-G", "-F", str(config), host.name], capture_output=True, text=True, check=True)
+    said = dict(line.split(" ", 1) for line in told.stdout.splitlines() if " " in line)
+    assert 0 < int(said["serveraliveinterval"]) * int(said["serveralivecountmax"]) <= 60
 
 
 class Ringer:
