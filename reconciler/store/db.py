@@ -62,14 +62,22 @@ class Db:
         self._lost = True
         with troubles.told(self.path):
             self._con = mend.connect(self.path)
-            self._con.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {SHEETS}")
-            # Readers come from a connection of their own: a page doesn't wait for the write that is under way.
-            self._readers = self._con.cursor()
-        with suppress(OSError):
-            os.chmod(self.path, 0o600)
-        self._lost = False
-        self.openings += 1
-        self._migrate()
+        try:
+            with troubles.told(self.path):
+                self._con.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {SHEETS}")
+                # Readers come from a connection of their own: a page doesn't wait for the write that is under way.
+                self._readers = self._con.cursor()
+            with suppress(OSError):
+                os.chmod(self.path, 0o600)
+            self._lost = False
+            self.openings += 1
+            self._migrate()
+        except (
+            BaseException
+        ):  # whoever keeps the error keeps its frames, and they the connection: nobody else could open
+            self._lost = True
+            self._let_go()
+            raise
 
     def _again(self) -> None:
         """Open the file again if it had to be let go of and couldn't be opened since (its disk was full, or read-only).
@@ -166,9 +174,12 @@ class Db:
             # After a fatal error (a disk full in the middle of a commit) DuckDB answers nothing any more. Opened anew it
             # replays what was committed.
             with suppress(duckdb.Error, Refused):
-                self._readers.close()
-                self._con.close()
+                self._let_go()
                 self._open()
+
+    def _let_go(self) -> None:
+        self._readers.close()
+        self._con.close()
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file: opening it later need not replay. Never fails: it is only tidying."""
@@ -178,8 +189,7 @@ class Db:
     def close(self) -> None:
         with self.lock:
             self.checkpoint()
-            self._readers.close()
-            self._con.close()
+            self._let_go()
 
     # ---- migrations
 

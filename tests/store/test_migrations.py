@@ -97,9 +97,10 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pyt
     made_by(RELEASED[-1], path)
     number = _with_one_more(tmp_path / "more", "ALTER TABLE host ADD COLUMN rack VARCHAR; SELECT 1 / 'x';")
     monkeypatch.setattr(db, "MIGRATIONS", tmp_path / "more")
-    with pytest.raises(Refused):
+    with pytest.raises(Refused) as refused:
         DuckStore(path, KINDS)
     monkeypatch.undo()
+    assert refused.value.problems, "and who keeps the error doesn't keep the file open"
     with duckdb.connect(str(path)) as con:
         assert "rack" not in {column for _, column, _, _ in verifying.columns_of(con)}
         assert number not in {row[0] for row in con.execute("SELECT number FROM migration").fetchall()}
