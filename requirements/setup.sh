@@ -46,6 +46,7 @@ want unshare util-linux
 want sudo sudo
 want ps procps
 want nginx nginx # lab hosts have the machine's programs
+want curl curl # what docs/tour.md asks the site with
 "$python" -c 'import ensurepip, venv' 2>/dev/null || [ -x .venv/bin/python ] ||
     missing="$missing $("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
 # Ansible's apt module wants it in the hosts' own Python, and lab hosts have the machine's.
@@ -57,6 +58,8 @@ if [ "$level" != demo ]; then
     want systemd-analyze systemd
     want man man-db
     want openssl openssl
+    want xz xz-utils
+    want chattr e2fsprogs
     [ -e /usr/lib/nginx/modules/ngx_http_brotli_static_module.so ] || missing="$missing libnginx-mod-http-brotli-static"
     want certbot certbot
     want pebble pebble

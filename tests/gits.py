@@ -39,6 +39,7 @@ class Git:
             self.write(name.replace("__", "/").replace("_dot_", "."), text)
         self("add", "-A")
         who = {"GIT_AUTHOR_NAME": author, "GIT_AUTHOR_EMAIL": f"{author.lower()}@example.org"}
+        who |= {"GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.org"}
         self("commit", "-q", "--allow-empty", "-m", message, env=who)
         return self("rev-parse", "HEAD")
 
