@@ -17,7 +17,7 @@ from reconciler.systems.sites.rules.pattern import Dialect
 from reconciler.systems.sites.rules.site import BasicAuth, Cors, Entry, Hsts, Rules, Tree
 from tests.hostile import MOST
 from tests.systems.sites.rules import server
-from tests.systems.sites.rules.compare import content, differences
+from tests.systems.sites.rules.compare import by_nginx, content, differences
 from tests.systems.sites.rules.pages import tree_of
 
 SEGMENTS = ("a", "b", "a.html", "index", "index.html", "404.html", "a.txt", "a.txt.gz", "a.html.gz", "é", "a b.html")
@@ -209,6 +209,7 @@ def test_answer_agrees_with_nginx(world: tuple[Rules, dict[str, bytes], dict[str
             for method, target, sent in requests:
                 request = Request(method=method, target=target, host="law.test", headers=sent)
                 meant = answer(rules, tree, request, Here(release="r1", previous=previous))
+                meant = by_nginx(meant, sent, tree, previous)
                 reply = server.ask(port, method, target, "law.test", sent)
                 told = differences(meant, reply, method, content(meant, files, before))
                 assert not told, (method, target, sent, told)

@@ -81,6 +81,8 @@ def test_http2_is_said_as_the_version_has_it(tmp_path: Path) -> None:
     assert "listen 443 ssl http2;" in old and "http2 on;" not in old
     assert "listen 443 ssl;" in new and "http2 on;" in new
     assert server.accepts(tmp_path, old) == ""
+    if server.version() >= (1, 25, 1):
+        assert server.accepts(tmp_path, new) == ""
 
 
 def test_long_domains_fit_into_nginx(tmp_path: Path) -> None:
