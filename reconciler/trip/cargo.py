@@ -37,6 +37,8 @@ many bytes do."""
 SLOWEST = 64 * 1024
 """Bytes a second: a connection that brings less is taken for one that hangs."""
 MOST_ANSWER = 4 * 1024 * 1024
+EARLY = 1000
+"""Contents that are packed while hosts are connected to: what was never packed before, hosts lack, as a rule."""
 AHEAD = 64
 """Contents that are made while earlier ones are sent."""
 
@@ -105,6 +107,10 @@ class Depot:
         self._threads: list[threading.Thread] = []
         self._accepts = threading.Thread(target=self._accept, name="cargo", daemon=True)
         self._accepts.start()
+        early = {one.blob: one for load in loads.values() for one in load.freight if one.packed}
+        for one in islice(early.values(), EARLY):
+            for form in _forms_of(one):
+                pack.ahead(one.blob, form)
 
     def close(self) -> None:
         """End all talks: what is being sent then fails."""
@@ -255,7 +261,12 @@ def _answer(load: Load) -> Mapping[str, Json]:
 
 def _packed(one: Freight) -> int:
     """The packed forms that are wanted, with 1 << its number for each."""
-    return sum(1 << form for form, name in enumerate(PACKINGS, 1) if name in one.packed)
+    return sum(1 << form for form in _forms_of(one))
+
+
+def _forms_of(one: Freight) -> tuple[int, ...]:
+    """The numbers of the packed forms that are wanted."""
+    return tuple(form for form, name in enumerate(PACKINGS, 1) if name in one.packed)
 
 
 def _lacking(answer: Mapping[str, Json], wanted: Sequence[Freight]) -> list[tuple[Freight, int]]:

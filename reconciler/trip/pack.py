@@ -72,6 +72,11 @@ class Pack:
                 )
             return self._made[blob, form]
 
+    def ahead(self, blob: str, form: int) -> None:
+        """Begin with a packed form that no run has made yet."""
+        if not (self._cache / (blob + ENDINGS[form])).exists():
+            self.items(blob, form)
+
     def distrust(self, blob: str) -> None:
         """A host says that this content came altered: don't use its packed forms in a later run. Until this one ends, they
         are being sent to others, who say the same."""
