@@ -20,7 +20,7 @@ demo: ## Start 3 lab hosts, push example-repo/ and watch it converge; EXIT=1 end
 	@$(ROOT) $(PY) -m lab.demo $(if $(EXIT),--exit)
 
 test: setup lint ## Run every test (about 20 minutes on two cores)
-	@$(ROOT) $(PY) -m pytest -n 2 --dist loadfile --ignore tests/soak
+	@$(ROOT) $(PY) -m pytest -n 3 --dist loadfile --ignore tests/soak
 
 soak: setup ## Run what takes long: hosts that come and go, every point to be killed at; most of an hour
 	@$(ROOT) $(PY) -m pytest -s tests/soak
