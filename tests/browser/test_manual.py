@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from judged import axe, sideways
 from playwright.sync_api import Browser, expect
-from test_pages import axe, sideways
 from watched import Complaints, visit
 
 from tests.systems.sites.preview.running import previewing

@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-import axe_playwright_python
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page
+from judged import axe, sideways
+from playwright.sync_api import Browser
 from watched import PICTURES, Complaints, Site, visit
 
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 STATES = ("full", "empty", "stale", "stopped")
 WIDTHS = (1280, 360)
-
-
-COLOURS = ["color-contrast", "link-in-text-block"]
-"""The rules whose answer hangs on the colours; all the others look at the same document in the dark as in the light."""
-
-
-def axe(page: Page, colours_only: bool = False) -> list[str]:
-    """What axe-core finds, each in a line. It is evaluated by the driver: the page's own policy would refuse it."""
-    if not page.evaluate("() => typeof window.axe === 'object'"):
-        page.evaluate(AXE)
-    only = {"type": "rule", "values": COLOURS} if colours_only else {"type": "tag", "values": TAGS}
-    found = page.evaluate("(only) => window.axe.run(document, {runOnly: only, resultTypes: ['violations']})", only)
-    return [
-        f"{violation['id']}: {node['target']} {node['failureSummary']}"
-        for violation in found["violations"]
-        for node in violation["nodes"]
-    ]
-
-
-def sideways(page: Page) -> int:
-    """By how many CSS pixels the page is wider than the window (WCAG 2.2, 1.4.10)."""
-    return int(page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
 def differing(site: Site, known: Site) -> tuple[str, ...]:
