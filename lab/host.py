@@ -194,9 +194,13 @@ class LabHost:
     def crash(self) -> None:
         """A power cut: the cable is dead and every process gone at once; the disk stays. `boot` brings it back."""
         self.cut()
+        there = [[str(pid), keeper.started(pid)] for pid in self.processes()]
         for _ in range(20):
             if not self._signal(signal.SIGKILL):
                 return
+        end = time.monotonic() + 10  # a busy machine takes its time to end what it killed
+        while any(keeper.alive(one) for one in there) and time.monotonic() < end:
+            time.sleep(0.01)
 
     def boot(self) -> None:
         """After `crash`: sshd and cron start, the cable is in."""
@@ -290,7 +294,8 @@ def inside(pid: int, systemd: bool) -> list[str]:
     with systemd the host proper is what systemd-nspawn booted below it."""
     target = _nspawn_leader(pid) if systemd else pid
     # The root as the host has it: a mount namespace has one of its own, which is the machine's when we are in a chroot.
-    return ["nsenter", "--target", str(target), "--mount", "--root", "--uts", "--ipc", "--net", "--pid", "--"]
+    # And the folder as PID 1 has it: that of the caller lies outside of the host, where no getcwd(3) finds it.
+    return ["nsenter", "--target", str(target), "--mount", "--root", "--wd", "--uts", "--ipc", "--net", "--pid", "--"]
 
 
 def _state(pid: int) -> str:
