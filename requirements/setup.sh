@@ -60,6 +60,7 @@ if [ "$level" != demo ]; then
     want openssl openssl
     want xz xz-utils
     want chattr e2fsprogs
+    want dpkg-scanpackages dpkg-dev
     [ -e /usr/lib/nginx/modules/ngx_http_brotli_static_module.so ] || missing="$missing libnginx-mod-http-brotli-static"
     want certbot certbot
     want pebble pebble
