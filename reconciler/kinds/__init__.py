@@ -18,9 +18,9 @@ def orders() -> list[Path]:
     return [_ROOT / "kinds" / "order.txt", *sorted(_ROOT.glob("systems/*/kinds/order.txt"))]
 
 
-def package(folder: Path) -> str:
-    """The dotted name of a kind's folder."""
+def dotted(folder: Path) -> str:
+    """The dotted name of a kind's folder. (No name here may be a kind's own: importing that kind would put its module there.)"""
     return ".".join(("reconciler", *folder.relative_to(_ROOT).parts))
 
 
-__all__ = ["folders", "orders", "package"]
+__all__ = ["dotted", "folders", "orders"]

@@ -10,7 +10,7 @@ from ..core.kind import Kind, Kinds
 from ..core.model import Json, State
 from ..core.order import read_sentences
 from ..core.problem import Problem, Refused
-from ..kinds import folders, orders, package
+from ..kinds import dotted, folders, orders
 from . import reader, taking, words
 
 
@@ -24,7 +24,7 @@ def load_kinds() -> Kinds:
     schemas: dict[str, State] = {}
     probes: dict[str, str] = {}
     for folder in folders().values():
-        kind: Kind = importlib.import_module(f"{package(folder)}.kind").KIND
+        kind: Kind = importlib.import_module(f"{dotted(folder)}.kind").KIND
         schema = read_schema(folder / "schema.yaml")
         schema["spec"] = taking.taking_secrets(schema["spec"])
         properties: Mapping[str, State] = schema["spec"].get("properties", {})

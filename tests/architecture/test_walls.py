@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import kinds
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "reconciler"
 
@@ -161,6 +163,11 @@ def _code(path: Path) -> str:
             for number in range(node.lineno - 1, node.end_lineno or node.lineno):
                 lines[number] = ""
     return "\n".join(lines)
+
+
+def test_no_name_of_the_kinds_folder_is_a_kinds_own() -> None:
+    """Importing a kind puts its module in the place of what has its name there."""
+    assert not set(kinds.__all__) & set(kinds.folders())
 
 
 def test_the_line_can_be_read_in_one_look() -> None:
