@@ -79,7 +79,7 @@ class Db:
             self._let_go()
             raise
 
-    def _again(self) -> None:
+    def ready(self) -> None:
         """Open the file again if it had to be let go of and couldn't be opened since (its disk was full, or read-only).
         One that is gone is waited for: its disk may not be mounted, and a new one would know nothing."""
         if self._lost:
@@ -93,7 +93,7 @@ class Db:
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own onto the same file: its reads see one moment, whatever is written meanwhile."""
-        self._again()
+        self.ready()
         with self._reading, troubles.told(self.path):
             return self._readers.cursor()
 
@@ -128,7 +128,7 @@ class Db:
                 self._about.append(set() if hosts is None else hosts)
                 yield self._con
                 return
-            self._again()
+            self.ready()
             self._about, self._about_all = [set() if hosts is None else hosts], hosts is None
             try:
                 with troubles.told(self.path):
@@ -171,11 +171,11 @@ class Db:
             self._con.execute("ROLLBACK")
         cause = error.__cause__
         if isinstance(cause, duckdb.Error) and re.search(r"invalidated|fatal", f"{type(cause)} {cause}", re.IGNORECASE):
-            # After a fatal error (a disk full in the middle of a commit) DuckDB answers nothing any more. Opened anew it
-            # replays what was committed.
-            with suppress(duckdb.Error, Refused):
+            # After a fatal error (a disk full in the middle of a commit) DuckDB answers nothing any more. Opened anew, by
+            # whoever asks next, it replays what was committed.
+            self._lost = True
+            with suppress(duckdb.Error):
                 self._let_go()
-                self._open()
 
     def _let_go(self) -> None:
         self._readers.close()

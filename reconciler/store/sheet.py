@@ -68,6 +68,7 @@ class Sheets:
     def of(self, desired: Desired) -> Sheet:
         """The sheet of `desired`, made now if it isn't at hand or if names got their numbers since."""
         with self._db.lock:
+            self._db.ready()
             if self._opening != self._db.openings:  # the memory that they were in went with the file
                 self._kept, self._opening = [], self._db.openings
             stamp = len(self._names.hosts) * 10**9 + len(self._names.refs)
