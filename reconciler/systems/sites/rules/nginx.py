@@ -55,8 +55,9 @@ class Place:
     """Where that folder is made known to a site without `acme` while one is asked for: `NAME.site` there, if it is."""
     version: tuple[int, ...] = (1, 22, 1)
     brotli: bool = False
-    """Whether the host's nginx has brotli_static. `root` then is a real path, without a symlink above it: the module that
-    Debian 12 and 13 have finds no file by a `disable_symlinks` that starts below the root."""
+    """Whether the host's nginx has brotli_static. Links are not refused then: the module that Debian 12 and 13 have says
+    that a path is four bytes longer than it is, so that a `disable_symlinks` walks on into whatever lies behind it, and
+    now and then finds no file. A release has no links; one that is planted in it is found by a look."""
     ipv6: bool = True
     address: str = ""
     """The one IPv4 address to listen at; empty for all."""
@@ -168,7 +169,7 @@ def _common(rules: Rules, place: Place, names: Names) -> list[str]:
     out = [
         *_log(place, names),
         f"root {word(place.root)};",
-        f"disable_symlinks on{'' if place.brotli else ' from=$document_root'};",
+        "disable_symlinks off;" if place.brotli else "disable_symlinks on from=$document_root;",
         "open_file_cache max=10000 inactive=60s;",
         "open_file_cache_valid 10s;",
         "open_file_cache_errors on;",  # what isn't in a release doesn't come into it: page → page.html costs no system call

@@ -121,11 +121,16 @@ def place(case: pages.Case, folder: Path, http: int, https: int, crt: str, key: 
         previous_root=str(here / "before") if case.previous else None,
         previous=pages.tree_of(case.previous),
         htpasswd=str(here / "htpasswd"),
-        brotli=server.BROTLI is not None,
+        brotli=brotli(case),
         ipv6=False,
         address="127.0.0.1",
         access_log=str(here / "access.log"),
     )
+
+
+def brotli(case: pages.Case) -> bool:
+    """Whether its site asks for it: the others are served as most are, links refused."""
+    return server.BROTLI is not None and any(path.endswith(".br") for path in (*case.files, *case.previous))
 
 
 def meant(case: pages.Case, at: int, https: int) -> Answer:
@@ -147,7 +152,7 @@ def here_of(case: pages.Case, https: int) -> Here:
     return Here(
         release=case.release,
         previous=pages.tree_of(case.previous),
-        brotli=server.BROTLI is not None,
+        brotli=brotli(case),
         tls=case.tls,
         https_port=https,
     )
