@@ -5,7 +5,6 @@ All of them put a word into one queue. The word is for people; the round is the 
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -184,8 +183,8 @@ class Poller(Aside):
 
     def __init__(self, fetch: Callable[[], bool], done: Callable[[bool, int, str], None], every: float) -> None:
         super().__init__("fetch", self._run)
-        self._numbers = itertools.count(1)
         self._last = 0
+        """The number of the last asking."""
         self._counting = threading.Lock()
         self._fetch = fetch
         self._done = done
@@ -194,7 +193,7 @@ class Poller(Aside):
     def now(self) -> int:
         """Fetch without waiting for the time to come; gives the number of this asking."""
         with self._counting:
-            self._last = next(self._numbers)
+            self._last += 1
             self._asked.set()
             return self._last
 
