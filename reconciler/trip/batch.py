@@ -283,7 +283,7 @@ class _Run:
     def _end(self, alias: str, trouble: Trouble | None = None, report: Report | None = None) -> None:
         self.open.discard(alias)
         load = self.loads.get(alias)
-        sent = load is None or load.done
+        sent = load is None or load.sent
         self.on_report(self._report(self.orders[alias].visit, trouble, report, self.begun.get(alias), sent))
 
     def _report(

@@ -2,9 +2,12 @@
 
 The worker of a host (collection/…/action/visit.py) has the connection, this process has the contents. They talk over a
 socket in the run's folder: the worker says which host it is for; then line by line, in JSON, it is told what to send
-in one exec ({"parts", "limit"}), puts the answer into the host's answer file, and says so; the end is {"go": true} or
-{"stop": true}. The first exec asks what the host lacks, each other one sends some of it, as many bytes as a worker may
-hold in memory (`share`). What came whole when a connection breaks need not be sent again.
+in one exec ({"parts", "limit", "visit"}: with `visit` the order follows in the same exec), puts the answer into the host's
+answer file, and says so; the end is {"visited": true} or {"stop": true}.
+
+Where little is new by what is known, one exec brings that and the visit, which runs when nothing is lacking then. Else
+the host is asked first, and then sent what it lacks, as many bytes an exec as a worker may hold in memory (`share`), the
+visit behind the last of them. What came whole when a connection breaks need not be sent again.
 """
 
 from __future__ import annotations
@@ -41,6 +44,12 @@ EARLY = 1000
 """Contents that are packed while hosts are connected to: what was never packed before, hosts lack, as a rule."""
 AHEAD = 64
 """Contents that are made while earlier ones are sent."""
+FEW = 64
+"""New contents that go unasked, when they are not more bytes than LITTLE."""
+LITTLE = 1024 * 1024
+
+WANT = 21
+"""Bytes of a question, an id and bits (host/receive.py)."""
 
 OnWords = Callable[[str, str], None]
 Adds = Callable[[bytes], Part]
@@ -59,8 +68,12 @@ def freight(visit: Visit) -> tuple[Freight, ...]:
             for one in op.cargo:
                 had = wanted.setdefault(one.blob, one)
                 if had is not one:
-                    packed, doubted = had.packed | one.packed, had.doubted or one.doubted
-                    wanted[one.blob] = replace(had, packed=packed, doubted=doubted)
+                    wanted[one.blob] = replace(
+                        had,
+                        packed=had.packed | one.packed,
+                        doubted=had.doubted or one.doubted,
+                        there=had.there if had.there == one.there else None,
+                    )
     return tuple(wanted[blob] for blob in sorted(wanted))
 
 
@@ -74,7 +87,8 @@ class Load:
     """Where its worker puts what the host says."""
     limit: float
     """Seconds for a question."""
-    done: bool = False
+    sent: bool = False
+    """The visit was sent: it may have begun."""
     trouble: Trouble | None = None
     """Why its visit stops before anything of it is done."""
     mark: str = field(default_factory=lambda: "TRUEUP-" + secrets.token_hex(8))
@@ -156,30 +170,49 @@ class Depot:
                 return  # the worker has given up, and says why itself
             except OSError as error:
                 load.trouble = troubles.trouble("cargo", load.host, f"{error.filename or 'here'}: {error.strerror}")
-            load.done = load.trouble is None
-            lines.write(b'{"go": true}\n' if load.done else b'{"stop": true}\n')
+            lines.write(b'{"visited": true}\n' if load.trouble is None else b'{"stop": true}\n')
             lines.flush()
         self._open.discard(worker)
 
     def _talk(self, alias: str, load: Load, exchange: Callable[[dict[str, Json]], None]) -> None:
-        """Ask, and send what is lacking. Raises Stop, Refused, BadAnswer, OSError."""
+        """Send what is lacking, and the visit. Raises Stop, Refused, BadAnswer, OSError."""
 
-        def asked(do: str, count: int, parts: list[Part], limit: float) -> Mapping[str, Json]:
-            head = json.dumps({"mark": load.mark, "do": do, "count": count}).encode() + b"\n"
-            exchange({"parts": [self._head, self._added(head), *parts], "limit": limit})
-            answer = _answer(load)
-            self._stop(load, answer)
+        def asked(wants: bytes, items: Sequence[Item], *, visit: bool) -> Mapping[str, Json] | None:
+            """What the host says of its store; None where the visit was its answer."""
+            told = {"mark": load.mark, "wants": len(wants) // WANT, "items": len(items), "visit": visit}
+            head = self._added(json.dumps(told).encode() + b"\n" + wants)
+            limit = _bytes(items) / SLOWEST + (0 if visit else load.limit)
+            load.sent = visit
+            exchange({"parts": [self._head, head, *_joined(items)], "limit": limit, "visit": visit})
+            answer = _answer(load, visit)
+            if answer is not None:
+                load.sent = False
+                self._stop(load, answer)
             return answer
 
-        entries = b"".join(bytes.fromhex(one.blob) + bytes([_packed(one) | one.doubted]) for one in load.freight)
-        answer = asked("ask", len(load.freight), [self._added(entries)], load.limit)
+        little = self._little(load.freight)
+        if little is not None:
+            wants = b"".join(_want(one, 0) for one in load.freight)
+            if asked(wants, little, visit=True) is None:
+                return
+        wants = b"".join(_want(one, _packed(one) | one.doubted) for one in load.freight)
+        answer = asked(wants, (), visit=False) or {}
         lacking = _lacking(answer, load.freight)
         sent = files = 0
-        for count, items in self._chunks(lacking, _begun(answer, load.freight)):
-            size = sum(item.part[2] for item in items)
-            asked("put", len(items), _joined(items), load.limit + size / SLOWEST)
-            sent, files = sent + size, files + count
-            self._on_words(alias, f"sent {files} of {len(lacking)} contents, {_megabytes(sent)}")
+        for count, items, last in self._chunks(lacking, _begun(answer, load.freight)):
+            if (asked(b"", items, visit=last) is None) != last:
+                raise wire.BadAnswer("it doesn't go on with the visit")
+            sent, files = sent + _bytes(items), files + count
+            if items:
+                self._on_words(alias, f"sent {files} of {len(lacking)} contents, {_megabytes(sent)}")
+
+    def _little(self, freight: Sequence[Freight]) -> list[Item] | None:
+        """What is new, when it is so little that it goes unasked."""
+        new = [one for one in freight if not one.there]
+        if len(new) > FEW or any(one.doubted or one.there is None for one in freight):
+            return None
+        found = [item for items in self._forms([(one, 1 | _packed(one)) for one in new], {}) for item in items]
+        return found if _bytes(found) <= LITTLE else None
 
     def _added(self, data: bytes) -> Part:
         with self._adding:
@@ -187,20 +220,19 @@ class Depot:
 
     def _chunks(
         self, lacking: list[tuple[Freight, int]], begun: Mapping[tuple[str, int], int]
-    ) -> Iterator[tuple[int, list[Item]]]:
-        """What goes in one exec each, and how many contents are dealt with by it."""
+    ) -> Iterator[tuple[int, list[Item], bool]]:
+        """For each exec how many contents are dealt with by it, what goes in it, and whether it is the last."""
         chunk: list[Item] = []
         size = count = 0
         for items in self._forms(lacking, begun):
             for item in items:
                 if chunk and size + item.part[2] > self._most:
-                    yield count, chunk
+                    yield count, chunk, False
                     chunk, size, count = [], 0, 0
                 chunk.append(item)
                 size += item.part[2]
             count += 1
-        if chunk:
-            yield count, chunk
+        yield count, chunk, True
 
     def _forms(
         self, lacking: list[tuple[Freight, int]], begun: Mapping[tuple[str, int], int]
@@ -247,16 +279,24 @@ def _exchange(lines: BinaryIO, step: Mapping[str, Json]) -> None:
         raise BrokenPipeError
 
 
-def _answer(load: Load) -> Mapping[str, Json]:
-    """What the host said. Raises BadAnswer."""
+def _answer(load: Load, visit: bool) -> Mapping[str, Json] | None:
+    """What the host said of its store. None where the visit was sent, and what it said is that one's: it stays in the
+    file. Raises BadAnswer."""
     try:
-        if load.answer.stat().st_size > MOST_ANSWER:
-            raise wire.BadAnswer("it is too big")
-        return wire.unframe(load.answer.read_text(encoding="ascii", errors="replace"), load.mark)
+        big = load.answer.stat().st_size > MOST_ANSWER
+        said = "" if big else load.answer.read_text(encoding="ascii", errors="replace")
+        if visit and f"\n{load.mark} " not in said:
+            return None
+        load.answer.unlink()
     except FileNotFoundError:
         raise wire.BadAnswer("there is none") from None
-    finally:
-        load.answer.unlink(missing_ok=True)
+    if big:
+        raise wire.BadAnswer("it is too big")
+    return wire.unframe(said, load.mark)
+
+
+def _want(one: Freight, bits: int) -> bytes:
+    return bytes.fromhex(one.blob) + bytes([bits])
 
 
 def _packed(one: Freight) -> int:
@@ -303,6 +343,10 @@ def _joined(items: Sequence[Item]) -> list[Part]:
         else:
             parts.append(item.part)
     return parts
+
+
+def _bytes(items: Sequence[Item]) -> int:
+    return sum(item.part[2] for item in items)
 
 
 def _megabytes(size: int) -> str:

@@ -6,13 +6,14 @@ import base64
 import gzip
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
 
 import brotli  # type: ignore[import-untyped]
 import pytest
 
-from reconciler.core.model import Freight
-from reconciler.trip import pack, packing
+from reconciler.core.model import Freight, Json, Result
+from reconciler.trip import cargo, pack, packing
 
 from .cargos import STORE, Sender, place, right, stored
 from .conftest import Fleet
@@ -142,6 +143,66 @@ def test_a_brotli_form_that_was_damaged_on_the_way_is_refused_and_made_anew(send
     name, form = brotli_of(sender.contents.known[text], text)
     for host in sender.fleet.lab:
         assert stored(host)[name] == form
+
+
+@pytest.fixture
+def execs(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """For each exec with contents or a question whether the visit came behind them."""
+    found: list[bool] = []
+    exchange = cargo._exchange
+
+    def seen(lines: BinaryIO, step: Mapping[str, Json]) -> None:
+        found.append(step["visit"])
+        exchange(lines, step)
+
+    monkeypatch.setattr(cargo, "_exchange", seen)
+    return found
+
+
+def test_the_little_that_is_new_comes_with_the_visit(sender: Sender, execs: list[bool]) -> None:
+    texts = [sender.contents.add(b"<p>page %d</p>\n" % number * 500) for number in range(5)]
+    short = sender.contents.add(b"no worth")
+    hosts = len(sender.fleet.lab)
+
+    def visited(*freight: Freight) -> list[bool]:
+        execs.clear()
+        for report in sender.go(sender.visits(freight)).values():
+            assert report.trouble is None, report.trouble
+            assert [outcome.result for outcome in report.outcomes] == [Result.OK], report.outcomes
+        return execs
+
+    def one(blob: str, there: bool | None, doubted: bool = False) -> Freight:
+        return Freight(blob=blob, packed=frozenset({"gzip"}), there=there, doubted=doubted)
+
+    assert visited(one(texts[0], False), one(short, False)) == [True] * hosts
+    assert visited(one(texts[0], True), one(short, True), one(texts[1], False)) == [True] * hosts
+    assert visited(one(texts[0], True), one(short, True)) == [True] * hosts
+    assert sorted(visited(one(texts[0], True), one(texts[2], None))) == [False] * hosts + [True] * hosts
+    assert sorted(visited(one(texts[0], True, doubted=True))) == [False] * hosts + [True] * hosts
+    for host in sender.fleet.lab:
+        assert set(stored(host)) == {place(short)} | {place(t) + end for t in texts[:3] for end in ("", ".gz")}
+
+
+def test_what_was_wrongly_taken_to_be_there_is_sent_before_the_visit_runs(sender: Sender, execs: list[bool]) -> None:
+    blobs = [sender.contents.add(b"<p>page %d</p>\n" % number * 500) for number in range(3)]
+    wanted = [Freight(blob=blob, packed=frozenset({"gzip"}), there=blob != blobs[0]) for blob in blobs]
+    for report in sender.go(sender.visits(wanted)).values():
+        assert report.trouble is None and [outcome.result for outcome in report.outcomes] == [Result.OK]
+    hosts = len(sender.fleet.lab)
+    assert sorted(execs) == [False] * hosts + [True] * 2 * hosts
+    for host in sender.fleet.lab:
+        assert set(stored(host)) == {place(blob) + end for blob in blobs for end in ("", ".gz")}
+
+
+def test_what_is_much_is_asked_for_first(sender: Sender, execs: list[bool]) -> None:
+    hosts = len(sender.fleet.lab)
+    noise = sender.contents.add(random.Random(9).randbytes(cargo.LITTLE + 1))
+    many = [sender.contents.add(b"%d" % number) for number in range(cargo.FEW + 1)]
+    for blobs in ([noise], many):
+        execs.clear()
+        for report in sender.go(sender.visits([Freight(blob=blob, there=False) for blob in blobs])).values():
+            assert report.trouble is None
+        assert sorted(execs) == [False] * hosts + [True] * hosts
 
 
 def test_a_content_bigger_than_one_exec_arrives_whole(sender: Sender) -> None:

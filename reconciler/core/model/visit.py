@@ -30,6 +30,8 @@ class Freight:
     """The packed forms that are wanted beside it, each where it saves at least a tenth."""
     doubted: bool = False
     """Somebody altered it there: it counts as there only when it has been read again."""
+    there: bool | None = None
+    """Whether the host has it, and its packed forms, by what is known here; None where nothing is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,14 +1,16 @@
 """The program that takes contents into this host's store, /srv/trueup/blobs, by their Git id. Sent as source, on any
 Python from 3.8 on; `STDIN` is set by the command that started it (see ../cargo.py, which talks to it).
 
-On stdin, after this text, a line of JSON {"mark", "do", "count"}, and then
+On stdin, after this text, a line of JSON {"mark", "wants", "items", "visit"}, and then
 
-    ask   `count` times 21 bytes: an id (20 bytes), and a sum of 1 where what is there is to be read before it counts, and
-          of 2 (gzip) and 4 (brotli) for the packed forms that are wanted too
-    put   `count` items: a head (ITEM) and its bytes
+    wants   so many times 21 bytes: an id (20 bytes), and a sum of 1 where what is there is to be read before it counts, and
+            of 2 (gzip) and 4 (brotli) for the packed forms that are wanted too
+    items   so many contents, or parts of some: a head (ITEM) and its bytes
+    visit   where it is true, a program and what that reads (boot.py): it is run when nothing that is wanted is lacking, and
+            says all that is said then
 
-The answer is framed as boot.py's: for `ask` {"lacks": hex of a byte an id (1: the content, 2, 4: packed forms),
-"begun": [[index, form, bytes]]}; for `put` {"kept": items}; and for both, where something is wrong, `trouble`.
+Else the answer, framed as boot.py's, has {"lacks": hex of a byte an id (1: the content, 2, 4: packed forms), "begun":
+[[index, form, bytes]]} where anything is wanted, and, where something is wrong, `trouble`.
 
 A content gets its name when it is whole, is what its id says, and is on the disk. Nothing on the way to the store may be
 a link or somebody else's: folders are entered one by one, by descriptor. mtimes come from the id: nginx makes its ETag
@@ -387,6 +389,13 @@ def exact(stdin: BinaryIO, length: int) -> bytes:
     return data
 
 
+def line_of(stdin: BinaryIO) -> bytes:
+    line = stdin.readline(4096)
+    if not line.endswith(b"\n"):
+        raise Cut()
+    return line
+
+
 def copy(stdin: BinaryIO, length: int, fd: Optional[int], also: Callable[[bytes], None] = len) -> None:  # type: ignore[assignment]
     while length:
         data = exact(stdin, min(length, BLOCK))
@@ -413,10 +422,9 @@ def sync(fd: int) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def ask(store: Store, stdin: BinaryIO, count: int) -> Dict[str, Any]:
-    lacks, begun = bytearray(count), []
-    for index in range(count):
-        entry = exact(stdin, 21)
+def lacking(store: Store, wants: List[bytes]) -> Dict[str, Any]:
+    lacks, begun = bytearray(len(wants)), []
+    for index, entry in enumerate(wants):
         blob = entry[:20].hex()
         for form in (0, 1, BROTLI):
             if form and not entry[20] >> form & 1:
@@ -429,7 +437,7 @@ def ask(store: Store, stdin: BinaryIO, count: int) -> Dict[str, Any]:
     return {"lacks": lacks.hex(), "begun": begun}
 
 
-def put(store: Store, stdin: BinaryIO, count: int) -> Dict[str, Any]:
+def put(store: Store, stdin: BinaryIO, count: int) -> None:
     try:
         for _ in range(count):
             store.take(stdin)
@@ -438,31 +446,39 @@ def put(store: Store, stdin: BinaryIO, count: int) -> Dict[str, Any]:
             store.finish()
         finally:
             store.close()
-    return {"kept": count}
 
 
-def main(stdin: BinaryIO) -> None:
-    os.umask(0o022)
-    os.chdir("/")
-    line = stdin.readline(4096)
-    if not line.endswith(b"\n"):
-        os._exit(98)
-    order = json.loads(line.decode("utf-8"))
-    answer: Dict[str, Any] = {"format": 1}
+def received(stdin: BinaryIO, order: Dict[str, Any]) -> Dict[str, Any]:
+    """Take what comes, and say what is lacking then. Raises Cut."""
     try:
-        work = {"ask": ask, "put": put}[order["do"]]
-        answer.update(work(Store(), stdin, order["count"]))
-    except Cut:
-        os._exit(98)
+        store = Store()
+        wants = [exact(stdin, 21) for _ in range(order["wants"])]
+        if order["items"]:
+            put(store, stdin, order["items"])
+        return lacking(store, wants) if wants else {}
     except Trouble as trouble:
-        answer["trouble"] = {"code": trouble.code, "why": str(trouble)}
+        return {"trouble": {"code": trouble.code, "why": str(trouble)}}
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         why = "%s: %s" % (error.filename if isinstance(error.filename, str) else "/srv/trueup/blobs", error.strerror)
-        answer["trouble"] = {"code": "disk-full" if full else "store", "why": why}
+        return {"trouble": {"code": "disk-full" if full else "store", "why": why}}
+
+
+def main(stdin: BinaryIO) -> None:
+    mask = os.umask(0o022)
+    os.chdir("/")
+    try:
+        order = json.loads(line_of(stdin).decode("utf-8"))
+        answer = received(stdin, order)
+        if order["visit"] and not answer.get("trouble") and not answer.get("lacks", "").strip("0"):
+            program = exact(stdin, int(line_of(stdin)))
+            os.umask(mask)
+            exec(compile(program, "trueup", "exec"), {"STDIN": stdin})
+    except Cut:
+        os._exit(98)
     while stdin.read(BLOCK):
         pass  # an end before all is sent would look like a broken connection
-    packed = base64.b64encode(zlib.compress(json.dumps(answer).encode("ascii"), 1))
+    packed = base64.b64encode(zlib.compress(json.dumps(dict(answer, format=1)).encode("ascii"), 1))
     write(1, b"\n%s %d\n%s\n" % (order["mark"].encode("ascii"), len(packed), packed))
     os._exit(0)
 

@@ -7,10 +7,10 @@ keys and passwords, it asks of the base kinds (`parts`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from reconciler.core.kind import Claim, Finding, Kind, OpContext, Part, Resolving, Unresolved
-from reconciler.core.model import Change, Freight, Host, Json, Op, Present, Ref, State
+from reconciler.core.model import Absent, Change, Freight, Host, Json, Op, Present, Ref, State
 from reconciler.core.problem import Problem
 
 from . import checks, content, meaning, previews, tls
@@ -163,6 +163,7 @@ class Site(Kind):
         have = change.have.state if isinstance(change.have, Present) else {}
         # A release's files are links to the store's: what was altered in one was altered in the other.
         doubted = set(meaning.among(files, have.get("altered", ())).values())
+        there = _there(change, have)
         stage = Op(
             module="trueup.site.stage",
             args={
@@ -174,7 +175,12 @@ class Site(Kind):
                 "config": spec["config"],
             },
             cargo=tuple(
-                Freight(blob=blob, packed=frozenset(packings if pack else ()), doubted=blob in doubted)
+                Freight(
+                    blob=blob,
+                    packed=frozenset(packings if pack else ()),
+                    doubted=blob in doubted,
+                    there=there(blob, pack),
+                )
                 for blob, pack in sorted(_contents(files).items())
             ),
             title=f"stage release {release} ({checks.counted(len(files))})",
@@ -211,6 +217,21 @@ class Site(Kind):
 
     def facets(self, change: Change) -> tuple[str, ...]:
         return ("reload",)
+
+
+def _there(change: Change, have: State) -> Callable[[str, bool], bool | None]:
+    """Whether the host has a content in its store, and its packed forms if they are wanted: those of kept releases and of
+    the one before are there."""
+    spec: State = change.want.spec if change.want is not None else {}
+    before: State = change.owned.spec if change.owned is not None else {}
+    if spec["release"] in have.get("kept", ()):
+        return lambda blob, packed: True
+    if isinstance(change.have, Absent):
+        return lambda blob, packed: False
+    if not isinstance(before.get("tree"), str) or meaning.packings(before) != meaning.packings(spec):
+        return lambda blob, packed: None
+    known = _contents(meaning.files_of(before["tree"]))
+    return lambda blob, packed: blob in known and known[blob] >= packed
 
 
 def _passwords(spec: State) -> str:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 import time
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:  # not imported on hosts: it would cost each of them milliseco
 
 LONGEST = 1024
 """Bytes of a path in a site; a URL is not longer, and nginx adds its root."""
+CONTROL = re.compile("[\x00-\x1f\x7f]")
 DEEPEST = 60
 """Folders within one another."""
 RECORD = 256 << 20
@@ -102,7 +104,7 @@ def wrong(path: str) -> str:
         return "it is no text"
     if length > LONGEST:
         return "it has more than %d bytes" % LONGEST
-    if any(ord(sign) < 32 or ord(sign) == 127 for sign in path):
+    if CONTROL.search(path):
         return "it holds a control character"
     parts = path.split("/")
     if len(parts) > DEEPEST:

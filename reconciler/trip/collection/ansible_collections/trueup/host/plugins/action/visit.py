@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One visit to one host: send what is to be done over stdin, in one exec, and keep the answer for the controller.
-Contents that it needs go before it, in execs of their own.
+Contents that it needs go before it, what there is of them last in the same exec.
 
 Its only argument is the path of this host's order, a JSON file without secrets:
 {"command", "parts": [[path, offset, length], …], "answer": path, "limit": seconds, "cargo": folder or empty, "alias"}. What is secret lies in the parts,
@@ -40,14 +40,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _limit_memory()
         self._said = ""
         if order["cargo"]:
-            stopped = self._cargo(order)
-            if stopped is not None:
-                return stopped
-        told: dict[str, Any] = self._exec(order, order["parts"], order["limit"])
-        return told
+            return self._cargo(order)
+        return self._exec(order, order["parts"], order["limit"])
 
-    def _cargo(self, order: dict[str, Any]) -> dict[str, Any] | None:
-        """Send what the controller says, exec by exec (trip/cargo.py); the result when the visit ends with it."""
+    def _cargo(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Send what the controller says, exec by exec, and the visit behind it when it says so (trip/cargo.py)."""
         at = os.open(order["cargo"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         with contextlib.ExitStack() as ends:
             ends.callback(os.close, at)
@@ -55,12 +52,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             talk.connect(f"/proc/self/fd/{at}/cargo")  # a socket's own path is short (unix(7))
             lines = ends.enter_context(talk.makefile("rwb"))
             lines.write(order["alias"].encode() + b"\n")
+            told: dict[str, Any] = {}
             while True:
                 lines.flush()
-                step = json.loads(lines.readline() or b'{"stop": true}')
+                step = json.loads(lines.readline() or b"{}")
                 if "parts" not in step:
-                    return None if step.get("go") else {"failed": True, "changed": False, "msg": ""}
-                told = self._exec(order, step["parts"], step["limit"])
+                    return told if step.get("visited") else {"failed": True, "changed": False, "msg": ""}
+                parts, limit = step["parts"], step["limit"]
+                if step["visit"]:
+                    parts, limit = parts + order["parts"], limit + order["limit"]
+                told = self._exec(order, parts, limit)
                 if told["rc"] != 0:
                     return told
                 lines.write(b"answered\n")
