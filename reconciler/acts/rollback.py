@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..clock import rfc3339
 from ..core import rollback
+from ..core.back import Neighbours
 from ..core.kind import Kinds
-from ..core.model import Applied, Desired, GoneTo, Json, Rollback
+from ..core.model import Applied, Desired, Json, Rollback
 from ..core.problem import Problem, Refused
 from ..manifests import words
 
@@ -38,7 +39,9 @@ def roll_back(world: World, args: Args) -> dict[str, Json]:
     now = rollback.in_git(world.store.meant(git), world.kinds, kind, name)
     chosen = _chosen(applied, str(args.get("to") or ""), {away, *now.values()}, f"{kind} {name}", away)
     hosts = rollback.hosts_of(applied, chosen.version, in_git)
-    _fits(world.kinds, git, kind, name, hosts)
+    if why_not := Neighbours(world.kinds, git, kind, name, hosts).hinder(hosts):
+        message = f"{kind} {name} can't go back alone: {why_not}"
+        raise _refused("rollback-alone", message, "git revert takes back all of it")
     asked = Rollback(
         kind=kind,
         name=name,
@@ -160,28 +163,6 @@ def _chosen(applied: Sequence[Applied], to: str, leave: set[str], about: str, aw
             "git revert goes back to what an earlier commit says",
         )
     return chosen
-
-
-def _fits(kinds: Kinds, git: Desired, kind: str, name: str, hosts: Mapping[str, GoneTo]) -> None:
-    """Whether what the earlier version rests on is there still, and what it takes is nobody else's. Raises Refused."""
-    for host, back in hosts.items():
-        declared = {(one.manifest.kind, one.manifest.name): one.meaning(host) for one in git.on_host(host)}
-        lost = [part for part in kinds[kind].parts(name, back.spec) if (part.kind, part.name) not in declared]
-        claims = set(kinds[kind].claims(name, back.spec))
-        taken = [
-            f"{other} {others} has {claim.space} {claim.value} now"
-            for (other, others), meaning in declared.items()
-            if (other, others) != (kind, name)
-            for claim in kinds[other].claims(others, meaning.spec)
-            if claim in claims
-        ]
-        gone = [f"{part.kind} {part.name} is no longer declared" for part in lost]
-        if why := (*gone, *taken):
-            raise _refused(
-                "rollback-alone",
-                f"{kind} {name} can't go back alone on {host}: {why[0]}",
-                "git revert takes back all of it",
-            )
 
 
 def _refused(code: str, message: str, hint: str) -> Refused:

@@ -34,8 +34,10 @@ def blobs(host: LabHost) -> str:
 
 @pytest.fixture
 def site(fleet: Fleet) -> Fleet:
-    """Release `one`, then `two`, on both hosts."""
+    """Release `one`, then `two`, on both hosts, beside another site."""
     fleet.write("docs.yaml", SITE)
+    fleet.write("wiki.yaml", SITE.replace("docs", "wiki").replace("public", "wiki"))
+    fleet.write("wiki/index.html", "<h1>wiki</h1>\n")
     fleet.write("public/guide.html", "<h1>guide</h1>\n")
     for words in ("one", "two"):
         fleet.write("public/index.html", f"<h1>{words}</h1>\n")
