@@ -62,7 +62,7 @@ def refused(problems: Sequence[Problem], held: str) -> Iterator[str]:
 
 
 def plan(kinds: Kinds, made: Plan) -> Iterator[str]:
-    """A plan's headline, guards, and one line for each group of equal changes."""
+    """A plan's headline, guards, and for each group of equal changes a line, with what its kind says of it below."""
     hosts = changed_hosts(made)
     if not made.changes and made.unseen:
         yield from lines(f"trueup: plan {made.id[:8]}: {unseen.counted(made)}")
@@ -94,6 +94,8 @@ def group_lines(kinds: Kinds, made: Plan, most: int = 40) -> Iterator[str]:
         where = group.hosts[0] if len(group.hosts) == 1 else plural(len(group.hosts), "host")
         what = f"  {group.what}" if group.what else ""
         yield from lines(f"  {SIGNS[group.first.action]} {where}  {group.ref.kind} {group.ref.name}{what}", "      ")
+        for note in group.notes:
+            yield from lines(f"      {note}", "        ")
     if len(grouped) > most:
         yield from lines(f"  and {len(grouped) - most:,} more kinds of change")
 

@@ -42,7 +42,9 @@ def test_equal_changes_are_one_line_whatever_the_number_of_hosts(tmp_path: Path)
     assert lines == [
         f"trueup: plan {plan.id[:8]} changes 3 of 3 hosts",
         "  ~ 2 hosts  File motd  content",
+        "      at /etc/motd",
         "  + db-1  File motd",
+        "      at /etc/motd",
     ]
 
 
