@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,11 +196,10 @@ class World:
                 found.update(self.kinds[spread.manifest.kind].contents(spec))
         return found
 
-    def lacks(self, kind: str, spec: State) -> int:
-        """How many of the contents that an applied spec needs are no longer kept here."""
-        ids = self.kinds[kind].contents(spec)
+    def gone(self, ids: Iterable[str]) -> set[str]:
+        """Those of these contents from outside that are no longer kept here."""
         lacking = self.outside.lacks(ids) if self.outside is not None else ()
-        return sum(not self.repo.has(id) for id in lacking)
+        return {id for id in lacking if not self.repo.has(id)}
 
     def newest(self) -> str:
         """The newest valid commit on the first-parent line of the tip (repo/held.py). Raises Refused when there is none."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..clock import rfc3339
 from ..core import rollback
-from ..core.back import Neighbours
+from ..core.back import Neighbours, Way, way
 from ..core.kind import Kinds
-from ..core.model import Applied, Desired, Json, Rollback
+from ..core.model import Applied, Desired, GoneTo, Json, Key, Rollback
 from ..core.problem import Problem, Refused
 from ..manifests import words
 
@@ -39,8 +39,9 @@ def roll_back(world: World, args: Args) -> dict[str, Json]:
     now = rollback.in_git(world.store.meant(git), world.kinds, kind, name)
     chosen = _chosen(applied, str(args.get("to") or ""), {away, *now.values()}, f"{kind} {name}", away)
     hosts = rollback.hosts_of(applied, chosen.version, in_git)
-    if why_not := Neighbours(world.kinds, git, kind, name, hosts).hinder(hosts):
-        message = f"{kind} {name} can't go back alone: {why_not}"
+    [back] = _ways(world, git, kind, name, [hosts])
+    if back.why:
+        message = f"{kind} {name} can't go back alone: {back.why}"
         raise _refused("rollback-alone", message, "git revert takes back all of it")
     asked = Rollback(
         kind=kind,
@@ -63,7 +64,7 @@ def roll_back(world: World, args: Args) -> dict[str, Json]:
         "inGit": away,
         "hosts": len(hosts),
         "stay": stay,
-        "lacks": world.lacks(kind, chosen.spec),
+        "back": back.json(),
     }
 
 
@@ -82,12 +83,15 @@ def versions(world: World, args: Args) -> dict[str, Json]:
     """What was applied of `name`, the newest first, and who went back to what."""
     git = _git(world)
     kind, name = _resource(world.kinds, git, str(args["name"]))
-    in_git = set(rollback.in_git(git, world.kinds, kind, name).values())
+    on_hosts = rollback.in_git(git, world.kinds, kind, name)
+    in_git = set(on_hosts.values())
     now = set(rollback.in_git(world.store.meant(git), world.kinds, kind, name).values())
     applied = world.store.applied(kind, name)
     on = {one.version: 0 for one in applied}
     for one in applied:
         on[one.version] += one.ended is None
+    shown = rollback.versions(applied)[:LISTED]
+    each = [rollback.hosts_of(applied, one.version, on_hosts) for one in shown]
     rows = [
         {
             "version": one.version,
@@ -96,12 +100,24 @@ def versions(world: World, args: Args) -> dict[str, Json]:
             "hosts": on[one.version],
             "inGit": one.version in in_git,
             "wanted": one.version in now,
+            "back": back.json(),
         }
-        for one in rollback.versions(applied)[:LISTED]
+        for one, back in zip(shown, _ways(world, git, kind, name, each), strict=True)
     ]
     held = next((one for one in world.store.rollbacks() if (one.kind, one.name) == (kind, name)), None)
     said = {"by": held.who, "why": held.why, "at": rfc3339(held.at), "version": held.version} if held else None
     return {**_about(kind, name), "versions": rows, "rollback": said}
+
+
+def _ways(world: World, git: Desired, kind: str, name: str, each: Sequence[Mapping[str, GoneTo]]) -> Sequence[Way]:
+    """What it takes to go back to each of these, as far as the state knows."""
+    is_a, hosts = world.kinds[kind], sorted({host for back in each for host in back})
+    rows = world.store.rows_for(world.store.meant(git), [Key(host, kind, name) for host in hosts])
+    seen = {row.key.host: row.seen for row in rows}
+    specs = {one.digest: one.spec for back in each for one in back.values()}
+    gone = world.gone({id for spec in specs.values() for id in is_a.contents(spec)})
+    beside = Neighbours(world.kinds, git, kind, name, hosts)
+    return [way(is_a, back, seen, gone, beside.hinder(back)) for back in each]
 
 
 def _about(kind: str, name: str) -> dict[str, Json]:

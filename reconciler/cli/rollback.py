@@ -21,7 +21,9 @@ def rollback(
     """Put a site back to a release that was applied before, on all its hosts at once, whatever Git says.
 
     It holds until a commit gives the site another release than the one that was left, or until --end: revert or mend
-    the commit meanwhile. What a host still has is not sent again. --list alone changes nothing, and takes --format.
+    the commit meanwhile. What a host still has is not sent again. --list alone changes nothing, and takes --format; it says
+    of each version, by what is known, whether hosts go back at once, by an upload, or not: what came from outside the
+    repository may be gone.
 
     Exits as `trueup apply` does.
 

@@ -1,11 +1,69 @@
-"""What stands in the way of going back to a version that was applied before: what Git says of all else."""
+"""What going back to a version that was applied before would take: of what hosts said last, and of what Git says beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
-from .kind import Claim, Kinds
-from .model import Desired, GoneTo, Ref
+from .kind import Claim, Kind, Kinds
+from .model import Desired, GoneTo, Json, Observation, Present, Ref, State, Unknown
+from .model.observed import NEVER_SEEN
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Way:
+    """On the hosts that would go back."""
+
+    has: int = 0
+    """Hosts that still have all of it: nothing is sent."""
+    lacks: int = 0
+    """Hosts that it would be sent to again."""
+    unknown: int = 0
+    """Hosts of which nobody knows."""
+    gone: int = 0
+    """Contents of it that are no longer kept here, so that a host that lacks them can't have them."""
+    why: str = ""
+    """Why it can't go back alone, on any host; empty when it can."""
+
+    @property
+    def how(self) -> str:
+        if self.why or not (self.has or self.lacks or self.unknown):
+            return "refused"
+        if self.lacks:
+            return "gone" if self.gone else "upload"
+        return "instant" if self.has else "unknown"
+
+    def json(self) -> dict[str, Json]:
+        return {
+            "how": self.how,
+            "has": self.has,
+            "lacks": self.lacks,
+            "unknown": self.unknown,
+            "gone": self.gone,
+            "why": self.why,
+        }
+
+
+def way(
+    kind: Kind, hosts: Mapping[str, GoneTo], seen: Mapping[str, Observation], gone: Collection[str], why: str = ""
+) -> Way:
+    """`hosts`: what each would go back to; `seen`: what each said last; `gone`: ids of contents that are no longer kept."""
+    has, unknown, lacking = 0, 0, dict[str, State]()
+    for host, back in hosts.items():
+        match seen.get(host, NEVER_SEEN):
+            case Present(state) if kind.still_has(back.spec, state):
+                has += 1
+                continue
+            case Unknown():
+                unknown += 1
+        lacking[back.digest] = back.spec
+    return Way(
+        has=has,
+        lacks=len(hosts) - has - unknown,
+        unknown=unknown,
+        gone=len({id for spec in lacking.values() for id in kind.contents(spec) if id in gone}),
+        why=why,
+    )
 
 
 class Neighbours:
@@ -48,4 +106,4 @@ class Neighbours:
         return ""
 
 
-__all__ = ["Neighbours"]
+__all__ = ["Neighbours", "Way", "way"]

@@ -253,6 +253,11 @@ class Kind:
         as long as it is wanted, whatever its source comes to meanwhile."""
         return ()
 
+    def still_has(self, spec: State, state: State) -> bool:
+        """MUST, where `rolls_back`, say whether a host in this state has all that the applied spec would bring there, so that
+        going back to it sends nothing."""
+        return False
+
     # ---- comparing
 
     def whole(self, state: State) -> State:

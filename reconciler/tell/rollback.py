@@ -30,9 +30,9 @@ def back(answer: Mapping[str, Json]) -> str:
     ]
     if answer["stay"]:
         lines.append(clean(f"  stays as Git says on {', '.join(answer['stay'][:5])}: it never had that version"))
-    if answer.get("lacks"):
+    if answer["back"]["gone"]:
         lines.append(
-            f"  {plural(int(answer['lacks']), 'file')} of it came from outside the repository and are no longer kept here: a host "
+            f"  {plural(int(answer['back']['gone']), 'file')} of it came from outside the repository and are no longer kept here: a host "
             "that still has them\n  goes back; for others Git has to name that version again, which fetches it"
         )
     lines.append(
@@ -50,9 +50,10 @@ def versions(answer: Mapping[str, Json]) -> str:
     """The versions, the newest first, and the rollback that holds."""
     if not answer["versions"]:
         return clean(f"Of {answer['kind']} {answer['name']} nothing was applied, as far as is remembered.") + "\n"
-    cells = [("VERSION", "COMMIT", "SINCE", "HOSTS", "")]
+    cells = [("VERSION", "COMMIT", "SINCE", "HOSTS", "GOING BACK")]
     for one in answer["versions"]:
-        marks = [word for word, is_so in (("in Git", one["inGit"]), ("wanted now", one["wanted"])) if is_so]
+        marks = ["in Git"] if one["inGit"] else []
+        marks.append("wanted now" if one["wanted"] else _way(one["back"]))
         cells.append(
             (
                 clean(str(one["version"])),
@@ -63,7 +64,29 @@ def versions(answer: Mapping[str, Json]) -> str:
             )
         )
     lines = [line.rstrip() for line in table(cells)]
+    if any(one["back"]["how"] == "gone" and not one["wanted"] for one in answer["versions"]):
+        lines.append(
+            "Files that are gone came from outside the repository: Git has to name that version again, which fetches it."
+        )
     held = answer["rollback"]
     if held:
         lines.append(clean(f"put back to {held['version']} by {held['by']} at {stamp(held['at'])}: {held['why']}"))
     return "\n".join(lines) + "\n"
+
+
+def _way(back: Mapping[str, Json]) -> str:
+    """What going back takes; `back` as core.back.Way.json has it."""
+    has, lacks, unknown = int(back["has"]), int(back["lacks"]), int(back["unknown"])
+    some = f"{lacks:,} of {plural(has + lacks + unknown, 'host')}" if has or unknown else ""
+    match back["how"]:
+        case "refused":
+            return clean(f"no: {back['why'] or 'no host had it'}")
+        case "gone":
+            said = f"{f'not on {some}' if some else 'no'}: {plural(int(back['gone']), 'file is', 'files are')} gone"
+        case "upload":
+            said = f"by upload to {some}" if some else "by upload"
+        case "instant":
+            said = "at once"
+        case _:
+            return "unknown: no host was read"
+    return f"{said}; {plural(unknown, 'host')} unknown" if unknown else said

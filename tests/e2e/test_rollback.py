@@ -98,11 +98,14 @@ def test_a_revert_goes_on_working_and_an_end_gives_it_back_to_git(site: Fleet) -
     fleet.trueup("rollback", "docs", "--why", "broken")
     one = release(host)
     listed = json.loads(fleet.trueup("rollback", "docs", "--list", "--format", "json").stdout)
-    assert [(row["version"], row["inGit"], row["wanted"]) for row in listed["versions"]] == [
-        (one, False, True),
-        (two, True, False),
+    assert [(row["version"], row["inGit"], row["wanted"], row["back"]["how"]) for row in listed["versions"]] == [
+        (one, False, True, "instant"),
+        (two, True, False, "instant"),
     ]
     assert listed["rollback"]["why"] == "broken"
+    fleet.hosts[1].run(f"rm -rf /srv/trueup/sites/docs/releases/{two}")
+    fleet.trueup("observe", "all", expect=None)
+    assert "  in Git, by upload to 1 of 2 hosts\n" in fleet.trueup("rollback", "docs", "--list").stdout
     fleet.trueup("rollback", "docs", "--end")
     assert release(host) == two and fleet.trueup("plan").stdout.startswith("Nothing to do")
     assert "is as Git says" in fleet.trueup("rollback", "docs", "--end", expect=1).stderr
@@ -149,5 +152,6 @@ def test_what_cannot_go_back_is_refused_with_the_next_step(site: Fleet) -> None:
     fleet.write("other.yaml", SITE.replace("name: docs", "name: other"))
     fleet.land("The domain moves")
     fleet.apply()
+    assert "  no: Site other has domain" in fleet.trueup("rollback", "docs", "--list").stdout
     told = fleet.trueup("rollback", "docs", "--why", "x", expect=1).stderr
     assert "Site other has domain docs.example.com:80 now" in told and "git revert" in told

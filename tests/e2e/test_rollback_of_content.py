@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from lab import Fleet, LabHost
 from reconciler.outside.keeper import Sources
+from reconciler.outside.tidying import BEFORE
 from reconciler.settings import load
 from reconciler.world import World
 from tests.gits import Git
@@ -28,20 +30,22 @@ spec:
 COUNT = 8
 
 
-def tidy(fleet: Fleet) -> None:
+def tidy(fleet: Fleet, before: int = BEFORE) -> None:
     """As the daemon does, of what would be older than an hour by then."""
     settings = load(fleet.environment())
     world = World.open(settings)
     try:
         world.read(world.repo.tip())
         assert world.knows_sources()
-        Sources.of(settings, settings.state_dir).tidy(world.sources(), world.contents(), recent=-1)
+        Sources.of(settings, settings.state_dir).tidy(world.sources(), world.contents(), recent=-1, before=before)
     finally:
         world.close()
 
 
-def versions(fleet: Fleet) -> list[str]:
-    return [line.split()[0] for line in fleet.trueup("rollback", "docs", "--list").stdout.splitlines()[1:]]
+def versions(fleet: Fleet) -> dict[str, str]:
+    """Version → what going back to it takes, the newest first."""
+    told = json.loads(fleet.trueup("rollback", "docs", "--list", "--format", "json").stdout)
+    return {one["version"]: one["back"]["how"] for one in told["versions"]}
 
 
 @pytest.fixture
@@ -65,8 +69,9 @@ def test_what_is_put_back_stays_and_what_went_has_to_be_fetched_again(
             fleet.land("Docs")
         fleet.apply()
         assert shown(host) == f"<h1>{number}</h1>"
-    known = versions(fleet)  # the newest first
-    assert len(known) == COUNT
+    how = versions(fleet)
+    known = list(how)
+    assert list(how.values()) == ["instant"] * 2 + ["upload"] * (COUNT - 2)
 
     # It is sent once more: the host has dropped it long ago. Tidied, it stays, and heals from nothing.
     told = fleet.trueup("rollback", "docs", "--to", known[-1], "--why", "the first was best").stdout
@@ -80,6 +85,9 @@ def test_what_is_put_back_stays_and_what_went_has_to_be_fetched_again(
     # One that went says so, before and after it is tried, and what to do.
     fleet.trueup("rollback", "docs", "--end")
     assert shown(host) == f"<h1>{COUNT - 1}</h1>"
+    assert list(versions(fleet).values()) == ["instant"] * 2 + ["upload"] * BEFORE + ["gone"]
+    listed = fleet.trueup("rollback", "docs", "--list").stdout.splitlines()
+    assert listed[-2].endswith("  no: 1 file is gone") and "Git has to name that version again" in listed[-1], listed
     told = fleet.trueup("rollback", "docs", "--to", known[-2], "--why", "the second was better", expect=1).stdout
     assert "1 file of it came from outside the repository and are no longer kept here" in told, told
     assert "Git has to name its version again, which fetches it" in " ".join(told.split()), told
@@ -94,4 +102,13 @@ def test_what_is_put_back_stays_and_what_went_has_to_be_fetched_again(
     fleet.land("The newest")
     fleet.apply()
     told = fleet.trueup("rollback", "docs", "--to", known[3], "--why", "a good one").stdout
+    assert "no longer kept" not in told and shown(host) == f"<h1>{COUNT - 4}</h1>"
+
+    # What is gone here is no matter where the host still has it.
+    docs.commit("the last", index_dot_html="<h1>last</h1>\n")
+    fleet.trueup("rollback", "docs", "--end")
+    fleet.apply()
+    tidy(fleet, before=0)
+    assert [*versions(fleet).values()][:3] == ["instant", "instant", "gone"]
+    told = fleet.trueup("rollback", "docs", "--why", "the last was none").stdout
     assert "no longer kept" not in told and shown(host) == f"<h1>{COUNT - 4}</h1>"

@@ -1,13 +1,14 @@
-"""What stands in the way of an earlier version of a site: what another one has by now, and what was taken away since."""
+"""Going back to an earlier version of a site: what it takes, and what stands in its way."""
 
 from __future__ import annotations
 
 import pytest
 
 from reconciler import manifests
-from reconciler.core.back import Neighbours
-from reconciler.core.model import Desired, GoneTo, Key
+from reconciler.core.back import Neighbours, way
+from reconciler.core.model import Absent, Desired, GoneTo, Key, Observation, Present, Unknown
 from reconciler.manifests import load_kinds
+from reconciler.tell import rollback
 from tests.manifests.repo import fleet, manifest
 
 KINDS = load_kinds()
@@ -49,3 +50,34 @@ def test_what_it_shares_is_no_hindrance_and_what_another_has_alone_is(
     earlier: str, now: dict[str, str], why: str
 ) -> None:
     assert hinder(earlier, **now) == why
+
+
+HAS, OTHER, AWAY = Present({"kept": ["r1", "r2"]}), Present({"release": "r2", "kept": ["r2"]}), Unknown("no answer")
+
+
+@pytest.mark.parametrize(
+    ("seen", "gone", "how", "words"),
+    [
+        ((HAS, HAS), "", "instant", "at once"),
+        ((HAS, HAS), "ab", "instant", "at once"),
+        ((HAS, OTHER), "", "upload", "by upload to 1 of 2 hosts"),
+        ((Absent(), OTHER), "c", "upload", "by upload"),
+        ((HAS, OTHER), "a", "gone", "not on 1 of 2 hosts: 1 file is gone"),
+        ((OTHER, OTHER), "abc", "gone", "no: 2 files are gone"),
+        ((HAS, AWAY), "a", "instant", "at once; 1 host unknown"),
+        ((OTHER, None), "", "upload", "by upload to 1 of 2 hosts; 1 host unknown"),
+        ((AWAY, None), "", "unknown", "unknown: no host was read"),
+        ((), "", "refused", "no: no host had it"),
+    ],
+)
+def test_what_it_takes_is_said_by_what_hosts_keep_and_what_is_gone_here(
+    seen: tuple[Observation | None, ...], gone: str, how: str, words: str
+) -> None:
+    back = GoneTo(spec={"release": "r1", "version": "git:c1", "tree": "a a.html\nb b.html\n"}, digest="d1")
+    hosts = {f"web-{number}": back for number in range(len(seen))}
+    found = way(KINDS["Site"], hosts, {host: one for host, one in zip(hosts, seen, strict=True) if one}, set(gone))
+    assert found.how == how
+    row = {"version": "r1", "commit": "c1", "at": None, "hosts": 0, "inGit": False, "wanted": False}
+    said = {"kind": "Site", "name": "docs", "rollback": None, "versions": [{**row, "back": found.json()}]}
+    lines = rollback.versions(said).splitlines()
+    assert lines[1].endswith(f"  0      {words}") and (len(lines) > 2) is (how == "gone")

@@ -128,6 +128,9 @@ class Site(Kind):
     def contents(self, spec: State) -> Collection[str]:
         return set(meaning.files_of(spec["tree"]).values()) if spec.get("version") and spec.get("tree") else ()
 
+    def still_has(self, spec: State, state: State) -> bool:
+        return spec["release"] in state.get("kept", ())
+
     # ---- comparing
 
     def manages(self, spec: State) -> tuple[str, ...]:
