@@ -85,7 +85,7 @@ class Bundler:
     def _program(self) -> dict[str, tuple[bool, str]]:
         program = {"trueup_host": (True, ""), "trueup_probe": (True, ""), "trueup_op": (True, "")}
         for file in sorted((HERE / "host").glob("*.py")):
-            if file.stem not in ("__init__", "boot", "receive"):
+            if file.stem not in ("__init__", "boot", "blobs", "receive"):
                 program[f"trueup_host.{file.stem}"] = (False, file.read_text(encoding="utf-8"))
         return program
 
@@ -155,7 +155,7 @@ def boot() -> bytes:
 
 def receiver() -> bytes:
     """The program that takes contents into a host's store."""
-    return (HERE / "host" / "receive.py").read_bytes()
+    return b"".join((HERE / "host" / name).read_bytes() for name in ("blobs.py", "receive.py"))
 
 
 def _finder() -> Path:

@@ -1,4 +1,4 @@
-"""Contents as they travel to hosts' stores, made once for all hosts of a run: files of items (host/receive.py reads them).
+"""Contents as they travel to hosts' stores, made once for all hosts of a run: files of items (host/blobs.py reads them).
 
 An item is a head and its bytes. What goes as it is lies in one file in the run's folder, each content read when the
 first host turns out to lack it. What goes packed is a file of its own below state_dir/cache, kept for later runs: packing
@@ -25,7 +25,7 @@ from ..core.model import PACKINGS
 from . import packing
 
 ITEM = struct.Struct(">20sBQQQQ")
-"""As in host/receive.py: id, form, offset, bytes that follow, bytes of the whole form, bytes of the content."""
+"""As in host/blobs.py: id, form, offset, bytes that follow, bytes of the whole form, bytes of the content."""
 PIECE = 15 * 1024 * 1024
 """Bytes of a form that go in one item at most; a bigger one goes in several."""
 KEPT = 30 * 86400.0
