@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 from ..core.model import Json
 from ..core.problem import Refused
@@ -129,7 +130,8 @@ def mirror_of(room: Path, place: str) -> Path:
 
 
 def _url(place: str) -> str:
-    return "file://" + place if place.startswith("/") else place
+    # A path is judged as it is written: libgit2, which undoes %2e in a URL, must not make another of it.
+    return "file://" + quote(place) if place.startswith("/") else place
 
 
 @contextmanager

@@ -246,6 +246,17 @@ def test_what_the_settings_do_not_name_is_asked_as_a_stranger_would(url: str, wh
     assert told.code == "source-not-allowed" and why in told.message and "contentFrom" in told.message + told.hint
 
 
+def test_a_path_on_the_controller_is_taken_as_it_is_written(git: Git, make_sources: Make, tmp_path: Path) -> None:
+    git.commit(a="1")
+    named = tmp_path / "named"
+    named.mkdir()
+    refusal(lambda: make_sources(str(named)).resolve({"git": f"{named}/%2e%2e/docs"}))
+    odd = Git(named / "a%2fb")
+    odd.commit(a="2")
+    sources = make_sources(str(named))
+    assert contents(sources, sources.resolve({"git": str(odd.folder)}).files) == {"a": b"2"}
+
+
 def test_only_servers_that_the_settings_name_are_shown_the_token(
     git: Git, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
