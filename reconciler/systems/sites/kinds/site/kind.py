@@ -13,7 +13,7 @@ from reconciler.core.kind import Claim, Finding, Kind, OpContext, Part, Resolvin
 from reconciler.core.model import Absent, Change, Freight, Host, Json, Op, Present, Ref, State
 from reconciler.core.problem import Problem
 
-from . import checks, content, meaning, previews, tls
+from . import checks, content, meaning, previews, tls, words
 
 KEEP = 5
 """Releases that stay on a host, the current one among them."""
@@ -108,7 +108,7 @@ class Site(Kind):
         found = serving.examined(rules, from_.folder, tree, spec, from_.read)
         # A rule with an error was told by `resolve`.
         yield from checks.few(_finding(problem, from_) for problem in (*problems, *found))
-        where = from_.folder or checks.shown(from_.version)
+        where = from_.folder or words.shown(from_.version)
         yield from checks.content(rules, where, from_.files, outside=bool(from_.version))
         if previews.wanted(spec):
             yield from previews.examined(spec, ask)
@@ -186,7 +186,7 @@ class Site(Kind):
                 )
                 for blob, pack in sorted(_contents(files).items())
             ),
-            title=f"stage release {release} ({checks.counted(len(files))})",
+            title=f"stage release {release} ({words.counted(len(files))})",
             limit=RELEASE_LIMIT,
         )
         # nginx keeps files open for a while: without a reload it would go on with one that was put right.
@@ -216,7 +216,7 @@ class Site(Kind):
     # ---- words
 
     def notes(self, change: Change) -> tuple[str, ...]:
-        return tuple(checks.told(change))
+        return tuple(words.told(change))
 
     def facets(self, change: Change) -> tuple[str, ...]:
         return ("reload",)
@@ -254,7 +254,7 @@ def _finding(problem: Problem, from_: content.Content) -> Finding:
         return Finding(code=problem.code, message=problem.message, hint=problem.hint, severity=problem.severity,
                        path=problem.path, line=problem.line)  # fmt: skip
     where = f"{problem.path}:{problem.line}" if problem.line else problem.path
-    message = f"{where} of {checks.shown(from_.version)}: {problem.message}"
+    message = f"{where} of {words.shown(from_.version)}: {problem.message}"
     return Finding(code=problem.code, message=message, hint=problem.hint, severity=problem.severity, field=("from",))
 
 
