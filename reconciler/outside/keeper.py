@@ -25,14 +25,13 @@ from ..core.model import Json
 from ..core.outside import Resolved, Trouble
 from ..core.problem import Problem, Refused, in_order
 from ..repo import Credentials
-from ..repo.remote import is_remote
 from ..settings import Settings
 from . import asking
-from .known import Known, Told
+from .known import Known, Told, own_of
 from .known import source as source_of
 from .leases import held, hold
 from .names import Limits
-from .spec import BranchesSource, GitSource, Source, key_of
+from .spec import BranchesSource, GitSource, Source
 from .tidying import BEFORE, RECENT, Rule, Tidying, drop_mirrors
 from .troubles import on_disk, with_what_holds
 from .trust import Trust
@@ -58,9 +57,10 @@ class Sources(Known):
         credentials: Credentials | None = None,
         now: Callable[[], float] = time.time,
         own: tuple[str, str] = ("", ""),
+        several: bool = False,
     ) -> None:
-        """`own`: the fleet's own repository and the branch that it follows."""
-        super().__init__(folder)
+        """`own`: the fleet's own repository and the branch that it follows; `several`: other fleets are in `folder` too."""
+        super().__init__(folder, own[0] if several else None)
         self.limits = limits or Limits()
         self._trust = trust
         self._credentials = credentials or Credentials()
@@ -74,14 +74,14 @@ class Sources(Known):
     def of(cls, settings: Settings, folder: Path | None = None, own: Path | None = None) -> Sources:
         """`own`: another place of the fleet's own repository than the settings name, a checkout of it."""
         limits = replace(Limits(), size=settings.content_limit * 1024 * 1024)
-        repo = str(own) if own is not None else settings.repo
-        repo = repo if is_remote(repo) or not repo else str(Path(repo).absolute())
+        folder = folder or settings.state_dir
         return cls(
-            folder or settings.state_dir,
+            folder,
             Trust(settings.content_from),
             limits,
             Credentials.of(settings),
-            own=(repo, settings.branch),
+            own=(own_of(settings, own), settings.branch),
+            several=folder != settings.state_dir,
         )
 
     # ---- asking
@@ -89,13 +89,13 @@ class Sources(Known):
     def resolve(self, told: Told) -> Resolved:
         """Ask the source now. Raises Refused with why it can't be had; what was known stays known."""
         source = source_of(told)
-        with self._turns.beside(), self._turns.of(_group(source)):
+        with self._turns.beside(), self._turns.of(self._group(source)):
             try:
                 found = self._ask(source)
             except Refused as wrong:
-                self._note({key_of(source): wrong.problems[0]})
+                self._note({self.key(source): wrong.problems[0]})
                 raise
-            self._note({key_of(source): None})
+            self._note({self.key(source): None})
             return found
 
     def refresh(self, sources: Iterable[Told]) -> tuple[Problem, ...]:
@@ -106,7 +106,7 @@ class Sources(Known):
         for one in sources:
             try:
                 source = source_of(one)
-                wanted[key_of(source)] = source
+                wanted[self.key(source)] = source
             except Refused as wrong:
                 problems += wrong.problems
         if not wanted:
@@ -116,7 +116,7 @@ class Sources(Known):
             with self._turns.beside(), pool:
                 groups: dict[str, dict[str, Source]] = {}
                 for key, source in wanted.items():
-                    groups.setdefault(_group(source), {})[key] = source
+                    groups.setdefault(self._group(source), {})[key] = source
                 came: dict[str, Problem | None] = {}
                 for part in pool.map(self._in_turn, groups, groups.values()):
                     came |= part
@@ -145,7 +145,7 @@ class Sources(Known):
         return None
 
     def _ask(self, source: Source) -> Resolved:
-        key = key_of(source)
+        key = self.key(source)
         kept = self.content.kept(f"{key}/now")
         before = json.loads(kept.note) if kept is not None else {}
         ground = asking.Ground(
@@ -185,7 +185,7 @@ class Sources(Known):
             one = source.of(branch)
             known = self.known(one)
             if known is None or known.digest != f"git:{commit}":
-                problem = self._along[key_of(one)] = self._tried(one)
+                problem = self._along[self.key(one)] = self._tried(one)
                 if problem is not None and known is None:
                     continue
             lines += f"{commit} {branch}\n"
@@ -225,7 +225,7 @@ class Sources(Known):
         """Drop what tidying.py says of all but `used` (the sources that are named now) and `needed` (ids of contents that
         somebody may still send); how many objects went. `settled` is called when all that goes has lost its name, so that who
         begins to read then doesn't find it. Raises Refused when somebody asks just now: the next time will do."""
-        wanted = {key_of(one) for one in map(source_of, used)}
+        wanted = {self.key(one) for one in used}
         with self._turns.alone(wait=PATIENCE):
             asked = self.asked()
             rule = Rule(
@@ -251,6 +251,12 @@ class Sources(Known):
                 stamp.touch()
                 os.utime(stamp, (now, now))
             return gone
+
+    def _group(self, source: Source) -> str:
+        """What is asked one after another: all of one repository, which share a mirror of it."""
+        if isinstance(source, GitSource | BranchesSource):
+            return f"git {source.place or self._own[0]}"
+        return self.key(source)
 
     def _clean(self) -> None:
         self.content.unlock()
@@ -284,11 +290,6 @@ class Sources(Known):
         except OSError:
             # On a full disk only the hour is lost; the problem itself is told all the same.
             part.unlink(missing_ok=True)
-
-
-def _group(source: Source) -> str:
-    """What is asked one after another: all of one repository, which share a mirror of it."""
-    return f"git {source.place}" if isinstance(source, GitSource | BranchesSource) else key_of(source)
 
 
 __all__ = ["Sources"]

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING
 
 from ..core.model import Json
 from ..core.outside import Resolved, Trouble
+from ..repo.remote import is_remote
 from .spec import Source, key_of, source_of
 from .troubles import refused
 
 if TYPE_CHECKING:
     from ..repo import Content, Kept
+    from ..settings import Settings
 
 _REMEMBERED = 64
 
@@ -30,10 +32,14 @@ Told = Source | Mapping[str, Json]
 
 
 class Known:
-    """Reads what lies in `folder` (stateDir, or a cache of one's own). May be used from several threads and processes."""
+    """Reads what lies in `folder` (stateDir, or a cache of one's own). May be used from several threads and processes.
 
-    def __init__(self, folder: Path) -> None:
+    `own` is the fleet's own repository, for a cache that other fleets are in too.
+    """
+
+    def __init__(self, folder: Path, own: str | None = None) -> None:
         self.folder = folder
+        self._fleet = own
         self.room = folder / "outside"
         self._reading = threading.Lock()
         self._read: OrderedDict[str, Resolved] = OrderedDict()
@@ -49,20 +55,24 @@ class Known:
         """Nothing was ever had: then not even Git's objects are looked for."""
         return not (self.folder / "content.git").is_dir()
 
+    def key(self, told: Told) -> str:
+        """What the source is kept under. Raises Refused (source-spec)."""
+        return key_of(source(told), self._fleet)
+
     def known(self, told: Told) -> Resolved | None:
         """What the source came to when it was asked last, None when it never was. Raises Refused (source-spec)."""
-        name = f"{key(told)}/now"
+        name = f"{self.key(told)}/now"
         kept = None if self._none else self.content.kept(name)
         return None if kept is None else self._resolved(kept)
 
     def before(self, told: Told) -> Sequence[Resolved]:
         """What it came to before that, newest first; as many as `tidy` left."""
-        kept = [self.content.kept(name) for name in self.content.names(f"{key(told)}/was/")]
+        kept = [self.content.kept(name) for name in self.content.names(f"{self.key(told)}/was/")]
         return [self._resolved(one) for one in reversed(kept) if one is not None]
 
     def trouble(self, told: Told) -> Trouble | None:
         """Why it could not be asked last time, and since when; None when it could."""
-        found = self._troubles().get(key(told))
+        found = self._troubles().get(self.key(told))
         return None if found is None else Trouble.of(found)
 
     def blob(self, id: str) -> bytes:
@@ -129,8 +139,10 @@ def source(told: Told) -> Source:
     return source_of(told) if isinstance(told, Mapping) else told
 
 
-def key(told: Told) -> str:
-    return key_of(source(told))
+def own_of(settings: Settings, checkout: Path | None = None) -> str:
+    """The fleet's own repository, a URL or an absolute path: `checkout`, or what the settings name; empty where there is none."""
+    place = str(checkout) if checkout is not None else settings.repo
+    return place if is_remote(place) or not place else str(Path(place).absolute())
 
 
-__all__ = ["Known", "Told", "key", "source"]
+__all__ = ["Known", "Told", "own_of", "source"]

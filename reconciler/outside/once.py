@@ -17,7 +17,7 @@ from ..core.model import Json
 from ..core.outside import Resolved, Trouble
 from ..core.problem import Refused
 from ..repo.troubles import redacted
-from .known import Known, Told, key, source
+from .known import Known, Told, own_of, source
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -34,11 +34,11 @@ class Once(Known):
     and never had is tried once more: somebody who runs a command may just have mended it."""
 
     def __init__(self, settings: Settings, folder: Path, say: Say = lambda words: None, *, again: bool = False) -> None:
-        super().__init__(folder)
+        self._shared = folder == settings.state_dir
+        super().__init__(folder, None if self._shared else own_of(settings))
         self._settings = settings
         self._say = say
         self._again = again
-        self._shared = folder == settings.state_dir
         self._tried: set[str] = set()
         self._missed: dict[str, Trouble] = {}
         """What could not be written down."""
@@ -56,10 +56,10 @@ class Once(Known):
 
     def _due(self, told: Told, asked: Mapping[str, float]) -> bool:
         try:
-            name = key(told)
+            name = self.key(told)
             if name in self._tried:
                 return False
-            # The fleet's own repository is another one in each fleet, and this cache is of them all.
+            # Of a push to the fleet's own repository the daemon hears at once; so does who asks here.
             every = self._settings.content_every if source(told).place else 0.0
             old = not self._shared and asked.get(name, 0.0) < time.time() - every
             return old or name not in asked or (self._again and self.known(told) is None)
@@ -70,7 +70,7 @@ class Once(Known):
         new: dict[str, Told] = {}
         for told in wanted:
             with suppress(Refused):
-                new[key(told)] = told
+                new[self.key(told)] = told
         if not new:
             return
         from .keeper import Sources
@@ -88,7 +88,7 @@ class Once(Known):
                 self._missed[name] = Trouble(since=time.time(), problem=problems[0])
 
     def trouble(self, told: Told) -> Trouble | None:
-        return super().trouble(told) or self._missed.get(key(told))
+        return super().trouble(told) or self._missed.get(self.key(told))
 
 
 class ByHand(Known):
@@ -97,7 +97,7 @@ class ByHand(Known):
 
     def __init__(self, settings: Settings, own: Path | None = None) -> None:
         """`own`: the checkout that is the fleet's own repository here; None: the one that the settings name."""
-        super().__init__(own_cache())
+        super().__init__(own_cache(), own_of(settings, own))
         self._settings = settings
         self._own = own
         self._held: dict[str, tuple[Resolved, int]] = {}
@@ -124,10 +124,10 @@ class ByHand(Known):
         can be written."""
         from .keeper import Sources
 
-        self._held[key(told)] = (found, Sources.of(self._settings, self.folder, own=self._own).hold(found))
+        self._held[self.key(told)] = (found, Sources.of(self._settings, self.folder, own=self._own).hold(found))
 
     def known(self, told: Told) -> Resolved | None:
-        held = self._held.get(key(told))
+        held = self._held.get(self.key(told))
         return held[0] if held is not None else super().known(told)
 
 

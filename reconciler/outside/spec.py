@@ -97,9 +97,11 @@ class BucketSource:
 Source = GitSource | BranchesSource | ArchiveSource | BucketSource
 
 
-def key_of(source: Source) -> str:
-    """16 hex digits that name the source, and nothing else does."""
-    told = json.dumps({"is": type(source).__name__, **asdict(source)}, sort_keys=True)
+def key_of(source: Source, own: str | None = None) -> str:
+    """16 hex digits that name the source, and nothing else does; `own` is the fleet's own repository, where several fleets'
+    are to be told apart."""
+    of = {} if source.place or own is None else {"of": own}
+    told = json.dumps({"is": type(source).__name__, **asdict(source), **of}, sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -348,6 +349,29 @@ def test_what_is_held_is_what_is_known_whoever_asks_meanwhile(mine: Settings, gi
     git.commit(a="another")
     Once(mine, tmp_path / "cache/trueup").renew([told])
     assert shows.known(told) == shown != ByHand(mine).known(told)
+
+
+def test_of_the_fleet_s_own_repository_no_other_fleet_s_is_known(mine: Settings, git: Git, tmp_path: Path) -> None:
+    """Several fleets of one person have the same {folder, ref}, and the same cache."""
+    told = {"folder": "public", "ref": "next"}
+    other = Git(tmp_path / "other")
+    for place in (git, other):
+        place.commit(public__a=place.folder.name)
+        place("branch", "next")
+    fleets = [replace(mine, repo=str(place.folder)) for place in (git, other)]
+    Once.of(fleets[0]).renew([told])
+    other.folder.rename(tmp_path / "gone")
+    for fleet in (fleets[1], mine):
+        Once.of(fleet).renew([told])
+        assert Once.of(fleet).known(told) is None and Once.of(fleet).trouble(told) is not None
+    assert ByHand(fleets[1]).known(told) is None and ByHand(mine, other.folder).known(told) is None
+    assert Once.of(fleets[0]).trouble(told) is None
+    (tmp_path / "gone").rename(other.folder)
+    git.folder.rename(tmp_path / "gone")
+    for fleet, text in zip(fleets, (b"docs", b"other"), strict=True):
+        Once.of(fleet).renew([told])
+        found = Once.of(fleet).known(told)
+        assert found is not None and Once.of(fleet).blob(found.files["a"]) == text
 
 
 def test_another_who_asks_just_now_is_no_error_of_who_reads(mine: Settings, git: Git, tmp_path: Path) -> None:

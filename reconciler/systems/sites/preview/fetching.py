@@ -21,7 +21,7 @@ from reconciler.outside.troubles import CODES as SOURCES
 from reconciler.outside.troubles import with_what_holds
 from reconciler.repo.troubles import redacted
 from reconciler.settings import load
-from reconciler.systems.sites.kinds.site.content import PLACES, outside
+from reconciler.systems.sites.kinds.site.content import outside
 
 from .content import Content, Fetched, as_fetched
 from .troubles import CODES
@@ -84,8 +84,8 @@ class Fetching:
             now = known.ask(source)
         except Refused:
             trouble = known.trouble(source)
-            if before is None or trouble is None or not any(place in source for place in PLACES):
-                raise  # of the fleet's own repository it may be another fleet's
+            if before is None or trouble is None:
+                raise
             self.warn(replace(with_what_holds(trouble, before), severity="warning", hint=AGAIN))
             now = before
         known.hold(source, now)

@@ -138,6 +138,10 @@ def test_this_repository_at_another_branch(fleet: Path) -> None:
     with previewing(fleet, "docs") as shown:
         assert "asking this repository at next, folder public" in shown.said
         assert shown.get("/").body.startswith(b"next")
+    git("branch", "-D", "next")
+    with previewing(fleet, "docs") as shown:
+        assert "warning[repo-rev]" in shown.said and "holds)" in shown.said
+        assert shown.get("/").body.startswith(b"next")
 
 
 def test_the_places_that_the_daemon_would_not_ask_are_not_asked(fleet: Path, web: Web) -> None:
