@@ -19,15 +19,13 @@ from .core.problem import Problem, Refused
 from .inputs import paused_hosts, plan_from
 from .manifests.kinds import load_kinds
 from .ports import Files, Outside, Repo, Store, Tell, Trip
-from .secrets import FleetKey, Sealed, Sealer, Sources, environ
+from .readings import Readings
+from .secrets import FleetKey, Sealer, Sources, environ
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .manifests import Reading
     from .repo import GitRepo
-
-READ_COMMITS = 4
-"""Commits whose manifests are kept read: the tip, the held one, and two that somebody asks about."""
 
 
 class Silent:
@@ -80,10 +78,7 @@ class World:
         """Set by whoever wants the current round to end after the trip that is under way."""
         self.refusal: tuple[Problem, ...] = ()
         """Set by a daemon: what its last round was refused with, as by a full disk; empty once one is walked again."""
-        self._reading = threading.Lock()
-        self._parsed: dict[str, Any] = {}
-        """What manifests/ keeps of the reading before: of one commit, so that it can't grow."""
-        self._read: dict[str, tuple[Files, Reading, Sealed]] = {}
+        self._readings = Readings(kinds, sealer, outside)
         self._written: Desired | None = None
         """The reading that was written down last."""
 
@@ -139,48 +134,18 @@ class World:
         return self._repo
 
     def read(self, rev: str) -> tuple[Files, Reading]:
-        """The manifests of a commit; the last few commits are remembered, and parsed documents by their blob.
-
-        The plaintext of their secrets stays as long as anybody has what was read: a trip that is under way among them.
-        """
-        if (known := self._remembered(rev)) is not None:
-            return known
-        with self._reading:  # one at a time: the door's threads share what is remembered
-            if (known := self._remembered(rev)) is not None:
-                return known
-            files = self.repo.files(rev)
-            sealed = self.sealer.reading(files)
-            reading = manifests.read(files, self.kinds, sealed.seal, cache=self._parsed, outside=self.outside)
-            if reading.desired is not None:
-                sealed.belongs_to(reading.desired)
-            else:
-                sealed.came_to_nothing()
-            if files.commit.id:
-                self._read.pop(files.commit.id, None)
-                while len(self._read) >= READ_COMMITS:
-                    self._read.pop(next(iter(self._read)))
-                self._read[files.commit.id] = (files, reading, sealed)
-        return files, reading
-
-    def _remembered(self, rev: str) -> tuple[Files, Reading] | None:
-        """What was read of `rev` before, while its secrets and what it has from outside still are what they were: what
-        changes outside the repository is found here, at the next look."""
-        known = self._read.get(rev)
-        if known is None or not known[2].fresh():
-            return None
-        files, reading, _ = known
-        stale = reading.sources and self.outside is not None and reading.moment != self.outside.moment()
-        return None if stale else (files, reading)
+        """The manifests of a commit. Raises Refused, as when there is no such commit."""
+        return self._readings.of(rev, lambda: self.repo.files(rev))
 
     def sources(self) -> tuple[State, ...]:
         """The sources outside the repository that the tip and the held commit name, as far as those were read."""
-        read = [self._read.get(commit) for commit in dict.fromkeys((self.repo.tip(), self.store.held()))]
-        named = [source for one in read if one is not None for source in one[1].sources]
+        read = [self._readings.known(commit) for commit in dict.fromkeys((self.repo.tip(), self.store.held()))]
+        named = [source for reading in read if reading is not None for source in reading.sources]
         return tuple({canonical(source): source for source in named}.values())
 
     def knows_sources(self) -> bool:
         """Whether both were read, so that there are no others."""
-        return self._read.keys() >= {self.repo.tip(), self.store.held()} - {""}
+        return all(map(self._readings.known, {self.repo.tip(), self.store.held()} - {""}))
 
     def contents(self) -> set[str]:
         """Ids of the contents from outside that what is wanted now may need, what was put back to an earlier version among
@@ -308,7 +273,7 @@ class World:
         if desired is self._written:
             return
         self._written = desired
-        for files, reading, _ in list(self._read.values()):
+        for files, reading in self._readings.all():
             # Without its secrets' values a reading is only as good as this process knows them.
             git = reading.desired
             if git is not None and self.store.meant(git) is desired and not reading.unchecked:
