@@ -364,7 +364,7 @@ def test_a_restart_goes_on_when_the_commit_in_force_is_gone_from_the_repository(
         line.reconcile(bench.world)
     bench.trip.kill_after = None
     bench.repo.commits.clear()
-    bench.world._read.clear()  # a restart remembers nothing
+    bench.world._readings._read.clear()  # a restart remembers nothing
     bench.repo.commits.append(
         FakeFiles(Commit(id="f" * 40, author="Ada", subject="anew", tree="f" * 40), repo_of(text="anew"))
     )

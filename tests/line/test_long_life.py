@@ -12,9 +12,10 @@ from reconciler.core.codec import decode
 from reconciler.core.model import Change, Desired
 from reconciler.core.problem import Refused
 from reconciler.manifests.kinds import load_kinds
+from reconciler.readings import COMMITS
 from reconciler.secrets import FleetKey, Sealer
 from reconciler.settings import Settings
-from reconciler.world import READ_COMMITS, World
+from reconciler.world import World
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fakes import FakeRepo, FakeStore, FakeTrip
@@ -64,13 +65,13 @@ def secret(desired: Desired | None) -> dict[str, str]:
 def test_secrets_of_commits_long_gone_are_forgotten_and_the_others_open(world: World) -> None:
     repo = world._repo
     assert isinstance(repo, FakeRepo)
-    commits = [repo.push(files(number)) for number in range(READ_COMMITS + 6)]
+    commits = [repo.push(files(number)) for number in range(COMMITS + 6)]
     under_way = world.read(commits[0])[1].desired
     gone = secret(world.read(commits[1])[1].desired)
     for commit in commits[2:]:
         world.read(commit)
     gc.collect()
-    for number, commit in list(enumerate(commits))[-READ_COMMITS:]:
+    for number, commit in list(enumerate(commits))[-COMMITS:]:
         sealed = secret(world.read(commit)[1].desired)
         assert world.sealer.open("web-1", sealed) == b"$6$salt$%086d" % number
     assert world.sealer.open("web-1", secret(under_way)) == b"$6$salt$%086d" % 0, "a trip of it may be under way"
@@ -94,15 +95,15 @@ def test_what_is_parsed_is_that_of_the_last_reading(world: World) -> None:
     assert isinstance(repo, FakeRepo)
 
     def size() -> tuple[int, ...]:
-        resolved = world._parsed["resolved"]
-        return len(world._parsed["files"]), len(resolved.items), len(resolved.specs)
+        resolved = world._readings._parsed["resolved"]
+        return len(world._readings._parsed["files"]), len(resolved.items), len(resolved.specs)
 
     world.read(repo.push(files(0)))
     first = size()
     for number in range(1, 8):
         world.read(repo.push(files(number)))
     assert size() == first
-    assert len(world._read) == READ_COMMITS
+    assert len(world._readings.all()) == COMMITS
 
 
 def test_what_is_nested_too_deeply_is_no_plan() -> None:
