@@ -16,7 +16,7 @@ from reconciler.systems.sites.rules.site import EMPTY, RELEASE_HEADER, RELEASE_U
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a client asks. `target` is the raw origin form; names of `headers` are in lower case."""
+    """What a client asks. `target` is raw, of the origin form or the absolute one; names of `headers` are in lower case."""
 
     method: str = "GET"
     target: str = "/"
@@ -67,6 +67,9 @@ Fits = Callable[[str, str], bool]
 
 def answer(rules: Rules, tree: Tree, request: Request, here: Here | None = None, fits: Fits = passwords.fits) -> Answer:
     """The answer of a site with these rules and files to a request."""
+    absolute = target.absolute(request.target)
+    if absolute is not None:
+        request = replace(request, host=absolute[0], target=absolute[1])
     return _Answering(rules, tree, request, here or Here(), fits).run()
 
 
@@ -82,7 +85,7 @@ class _Answering:
         try:
             asked = target.parse(self.request.target)
         except target.BadTarget:
-            return Answer(status=400, headers=(("Content-Type", "text/html"),))
+            return self._bare(400, _At("/", target.Target("/", "", False)))
         at = _At(asked.path, asked)
         if self.request.method in ("TRACE", "CONNECT"):
             return self._bare(405, at)

@@ -11,6 +11,9 @@ from reconciler.systems.sites.rules.site import Entry, Tree, etag_of, mtime_of
 ENCODINGS = (("br", "br"), ("gz", "gzip"))
 """(extension, name in Content-Encoding), the better one first."""
 
+LARGEST = 2**63 - 1
+"""The largest number of a range: nginx's off_t."""
+
 
 def accepts(header: str, encoding: str) -> bool:
     """Whether an Accept-Encoding takes an encoding; `*` doesn't count (ngx_http_gzip_accept_encoding)."""
@@ -64,6 +67,11 @@ def wants_range(headers: Mapping[str, str], entry: Entry) -> bool:
     return "range" in headers and headers.get("if-range", etag_of(entry)) == etag_of(entry)
 
 
+def _beyond(number: str) -> bool:
+    number = number.lstrip("0")
+    return len(number) > 19 or int(number or "0") > LARGEST
+
+
 def ranges(header: str, size: int) -> tuple[int, int] | int | None:
     """First byte and the one behind the last; 416; or None for the whole file (ngx_http_range_parse, max_ranges 1)."""
     if len(header) < 7 or header[:6].lower() != "bytes=":
@@ -71,7 +79,7 @@ def ranges(header: str, size: int) -> tuple[int, int] | int | None:
     found: list[tuple[int, int]] = []
     for part in header[6:].split(","):
         asked = re.fullmatch(r" *(?:([0-9]+) *- *(?:([0-9]+) *)?|-([0-9]+) *)", part)
-        if asked is None:
+        if asked is None or any(_beyond(number) for number in asked.groups() if number):
             return 416
         if asked[3] is not None:
             start, end = max(size - int(asked[3]), 0), size

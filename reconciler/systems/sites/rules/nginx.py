@@ -200,7 +200,9 @@ def _common(rules: Rules, place: Place, names: Names) -> list[str]:
 
 def _gate(rules: Rules, names: Names) -> list[str]:
     """What is decided before any rule."""
-    out = [f'if ($uri = "{RELEASE_URL}") {{ break; }}']
+    # Where error_page and try_files lead passes here again: what was decided once is decided. No visitor can set it, so
+    # that one who asks for /.trueup/ is one who asks for any dot-file.
+    out = [f"if ({names('path')}) {{ break; }}", f'if ($uri = "{RELEASE_URL}") {{ break; }}']
     if rules.allow or rules.deny:
         out.append(f"if ({names('out')}) {{ return 403; }}")
     if rules.cors is not None:
@@ -211,7 +213,6 @@ def _gate(rules: Rules, names: Names) -> list[str]:
     return [
         *out,
         'if ($request_method !~ "^(?:GET|HEAD)$") { return 405; }',
-        'if ($uri ~ "^/\\\\.trueup/") { break; }',
         f"set {names('path')} $uri;",
         f"if ($uri ~ {word(_ODD)}) {{ return 400; }}",
         f"if ($uri ~ {word(HIDDEN)}) {{ return 404; }}",

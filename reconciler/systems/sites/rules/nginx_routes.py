@@ -19,6 +19,10 @@ from reconciler.systems.sites.rules.site import HASHED, Rules, Tree
 FILE = "/.trueup/file"
 UNSERVED = r"^/\.trueup/file(?:/_(?:redirects|headers)$|(?:/.*)?/\.(?!well-known(?:/|$)))"
 """HIDDEN, for the target of a rewrite."""
+OUTSIDE = r"^(?!/\.trueup/)"
+"""The start of a pattern that is for paths of visitors alone."""
+KEPT = "$is_args$args"
+"""Behind the last of `try_files`, which is an internal redirect: nginx drops the query there."""
 TAIL = "$is_args$args?"
 """Behind a replacement of `rewrite`: the query of the request, and no second one."""
 
@@ -124,8 +128,12 @@ class Routes:
             block = self.rules.headers[at]
             kind = fields.type_of(block)
             if kind is not None:
-                body = ["types { }", f"default_type {word(kind)};", *self._before(), *self._shapes(typed=True)]
-                out += _block(f"location ~ {word(block.pattern.regex)}", [*body, "try_files $uri /.trueup/asset$uri;"])
+                typed = ["types { }", f"default_type {word(kind)};"]
+                lost = f"@previous{at}" if self.previous_root is not None else f"/.trueup/asset/{KEPT}"
+                body = [*typed, *self._before(), *self._shapes(typed=True), f"try_files $uri {lost};"]
+                # Places below /.trueup/ are patterns too, and the first that matches wins.
+                out += _block(f"location ~ {word(OUTSIDE + block.pattern.regex[1:])}", body)
+                out += self._previous(f"@previous{at}", typed)
         out += _block("location /", [*self._before(), *self._shapes(), self._plain()])
         out += self._inner()
         out += _block("location @rules", self._last())
@@ -187,7 +195,9 @@ class Routes:
         files = ["internal;", f"rewrite ^ {path};", *self._shapes(), back, self._plain()]
         out += _block("location ^~ /.trueup/files/", files)
         if self.rules.basic_auth is not None:
-            out += _block("location ^~ /.trueup/guard/", ["internal;", back, "try_files /.trueup/none /.trueup/open/;"])
+            out += _block(
+                "location ^~ /.trueup/guard/", ["internal;", back, f"try_files /.trueup/none /.trueup/open/{KEPT};"]
+            )
             out += _block("location ^~ /.trueup/open/", ["internal;", f"rewrite ^ {path} last;"])
         out += _block("location ^~ /.trueup/rules/", ["internal;", back, "try_files /.trueup/none @rules;"])
         out += inner(
@@ -201,16 +211,7 @@ class Routes:
         )
         out += _block("location ^~ /.trueup/asset/", ["internal;", back, "try_files $uri @previous;"])
         if self.previous_root is not None:
-            out += _block(
-                "location @previous",
-                [
-                    f"root {word(self.previous_root)};",
-                    "open_file_cache_errors off;",  # another release takes this place at a switch
-                    # A link leads here, which Place.brotli says why not to follow elsewhere.
-                    *(["disable_symlinks on from=$document_root;", "brotli_static off;"] if self.brotli else []),
-                    f"try_files {self.names('kept')} @after;",
-                ],
-            )
+            out += self._previous("@previous", [])
             out += _block("location @after", [f"try_files {self._more()} @rules;"])
         else:
             out += _block("location @previous", [f"try_files {self._more()} @rules;"])
@@ -268,6 +269,20 @@ class Routes:
             out += inner("index", "(?:/.*)?", [*moved, keep, to_index])
         return out
 
+    def _previous(self, name: str, typed: list[str]) -> list[str]:
+        """The release before, for names with a hash."""
+        if self.previous_root is None:
+            return []
+        lines = [
+            *typed,
+            f"root {word(self.previous_root)};",
+            "open_file_cache_errors off;",  # another release takes this place at a switch
+            # A link leads here, which Place.brotli says why not to follow elsewhere.
+            *(["disable_symlinks on from=$document_root;", "brotli_static off;"] if self.brotli else []),
+            f"try_files {self.names('kept')} @after;",
+        ]
+        return _block(f"location {name}", lines)
+
     def _last(self) -> list[str]:
         """Where no file was found: a folder's address, rules that come behind files, the app's page, a listing, 404."""
         out: list[str] = []
@@ -294,7 +309,7 @@ class Routes:
         back = 'rewrite "^/\\\\.trueup/list(/.*)$" "$1" break;'
         return _block(
             "location ^~ /.trueup/list/",
-            ["internal;", back, "index .trueup;", "autoindex on;", "autoindex_exact_size off;"],
+            ["internal;", back, 'index "\\n";', "autoindex on;", "autoindex_exact_size off;"],  # no file has that name
         )
 
     def _nearest(self) -> bool:

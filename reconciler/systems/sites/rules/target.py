@@ -7,10 +7,12 @@ Texts are what the bytes are in UTF-8; bytes that aren't UTF-8 are kept as surro
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 _HEX = frozenset(b"0123456789abcdefABCDEF")
-_ESCAPED = frozenset(b" #%&+;?") | frozenset(range(0x20)) | frozenset(range(0x7F, 0x100))
+_ESCAPED = frozenset(b' "#%&+;?') | frozenset(range(0x20)) | frozenset(range(0x7F, 0x100))
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]+)(?=/|$)")
 
 
 class BadTarget(Exception):
@@ -45,6 +47,13 @@ def parse(target: str) -> Target:
     if not path.startswith(b"/"):
         raise BadTarget("A target starts with a slash.")
     return Target(text(_normal(path)), text(query), b"%" in path or b"+" in path)
+
+
+def absolute(target: str) -> tuple[str, str] | None:
+    """Host and origin form of an absolute one (`http://example.com/path`, RFC 9112, 3.2.2), as it is sent to proxies; None
+    for any other. Its host counts, not the one of the Host header."""
+    found = _ABSOLUTE.match(target)
+    return (found[1], target[found.end() :] or "/") if found else None
 
 
 def _normal(path: bytes) -> bytes:
@@ -86,7 +95,7 @@ def decode(path: str) -> str:
 
 
 def escape(words: str) -> str:
-    """As nginx escapes a capture that it repeats in a Location (NGX_ESCAPE_ARGS)."""
+    """As nginx escapes a capture that it repeats in a Location (NGX_ESCAPE_ARGS); before 1.21.1 it left a quote as it is."""
     return "".join(f"%{byte:02X}" if byte in _ESCAPED else chr(byte) for byte in raw(words))
 
 
