@@ -10,6 +10,7 @@ from reconciler.core.kind import Code, Finding
 from reconciler.core.model import State
 from reconciler.systems.sites.preview.troubles import CODES as PREVIEW
 from reconciler.systems.sites.rules.codes import CODES as RULES
+from reconciler.systems.sites.rules.site import hidden
 
 from . import meaning, tls
 
@@ -45,8 +46,8 @@ CODES: Mapping[str, Code] = {
         "Add index.html, redirect `/`, or point `from.folder` at the folder that has it.",
     ),
     "bad-file-name": Code.error(
-        "A file's name has a control character: no URL leads to it, and it can't be listed.",
-        "Rename the file.",
+        "No host can serve a file of that name: it has a control character or a backslash, is no UTF-8, or is too long or too deep.",
+        "Rename the file, or leave it out of the folder.",
     ),
 }
 
@@ -120,12 +121,20 @@ def few(found: Iterable[Finding]) -> Iterator[Finding]:
             yield Finding(code=code, message=f"{count - MOST:,} more of these", field=("from",), severity="warning")
 
 
-def content(rules: Rules, where: str, files: Mapping[str, str], *, outside: bool = False) -> Iterator[Finding]:
-    """What is wrong with the files' names, beyond what the rules say of them. `where`: their folder, or the version of
-    what came from `outside`."""
+def names(where: str, files: Iterable[str]) -> Iterator[Finding]:
+    """The files whose names no host can serve."""
+    from . import op_stage  # it reads what a kernel can do as it comes
+
     for path in files:
-        if any(ord(char) < 32 or ord(char) == 127 for char in path):
-            yield _about("bad-file-name", f"{path!r} has a control character in its name", where)
+        why = "it holds a backslash" if "\\" in path else op_stage.wrong(path)
+        if why and not hidden("/" + path):
+            yield _about("bad-file-name", f"{ascii(path)[:200]} can't be a file of a site: {why}", where)
+
+
+def content(rules: Rules, where: str, files: Mapping[str, str], *, outside: bool = False) -> Iterator[Finding]:
+    """What is wrong with the files as a whole, beyond what the rules say of them. `where`: their folder, or the version
+    of what came from `outside`."""
+    yield from names(where, files)
     if (
         "index.html" not in files
         and not rules.dir_listing

@@ -36,17 +36,23 @@ class Site(Kind):
 
     def resolve(self, name: str, spec: State, ask: Resolving) -> State:
         from reconciler.systems.sites.rules import nginx
+        from reconciler.systems.sites.rules.site import hidden
 
         from . import serving
 
         from_ = content.content_of(spec, ask)
-        files, texts = from_.files, _texts(from_)
+        files = {
+            path: blob for path, blob in from_.files.items() if not hidden("/" + path)
+        }  # what isn't served stays here
+        texts = _texts(from_)
+        for unfit in checks.names(from_.folder or words.shown(from_.version), files):
+            raise Unresolved(unfit)
         try:
             rules, problems = serving.rules(name, spec, texts)
             wrong = [problem for problem in problems if problem.severity == "error"]
             if wrong:
                 raise Unresolved(_finding(wrong[0], from_))
-            tree = meaning.tree_text({path: blob for path, blob in files.items() if path not in texts})
+            tree = meaning.tree_text(files)
             served = serving.served(spec, files)
             release = meaning.release_id(tree, nginx.config(rules, served, serving.place(name, spec, "0" * 16)))
             config = nginx.config(rules, served, serving.place(name, spec, release))
@@ -103,12 +109,16 @@ class Site(Kind):
         if "preview" in spec:
             return  # who writes the branch sees it there; the fleet's checks are not about it
         from_ = content.content_of(spec, ask)
+        where = from_.folder or words.shown(from_.version)
+        unfit = tuple(checks.names(where, from_.files))
+        if unfit:
+            yield from checks.few(unfit)  # the rest reads paths as text
+            return
         rules, problems = serving.rules(name, spec, _texts(from_))
         tree = serving.served(spec, from_.files, from_.sizes())
         found = serving.examined(rules, from_.folder, tree, spec, from_.read)
         # A rule with an error was told by `resolve`.
         yield from checks.few(_finding(problem, from_) for problem in (*problems, *found))
-        where = from_.folder or words.shown(from_.version)
         yield from checks.content(rules, where, from_.files, outside=bool(from_.version))
         if previews.wanted(spec):
             yield from previews.examined(spec, ask)
