@@ -6,7 +6,10 @@ when none runs), so that no daemon reads files for somebody, and a commit in qua
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +29,7 @@ from .outside import outside_of
 
 if TYPE_CHECKING:
     from ..manifests import Reading
+    from ..store import DuckStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +85,13 @@ def planned(
 
     Files that the state knows are not read again, unless `whole` asks for a `desired` that can be looked into later.
     """
+    with as_reader(settings, place):
+        return _planned(settings, place, rev, base, observed, whole)
+
+
+def _planned(
+    settings: Settings, place: Path | None, rev: str, base: str, observed: Path | None, whole: bool
+) -> Planned:
     kinds = load_kinds()
     files = files_of(settings, place, rev)
     outside = outside_of(settings)
@@ -124,12 +135,9 @@ def _known(settings: Settings, kinds: Kinds, files: Files, sealer: Sealer, outsi
     or a daemon holds it."""
     from .. import door
 
-    if not settings.database.exists() or door.running(settings):
+    if door.running(settings) or not settings.database.exists():
         return None
-    from ..store import DuckStore
-
-    store = DuckStore(settings.database, kinds)
-    try:
+    with _state(settings, kinds) as store:
         lasting = sealer.lasting()
         unchecked: tuple[str, ...] = ()
         kept = None
@@ -148,8 +156,6 @@ def _known(settings: Settings, kinds: Kinds, files: Files, sealer: Sealer, outsi
             desired = reading.desired
             del older, reading  # what reading remembers of each file would take as much room as the plan itself
         plan = plan_from(store, kinds, desired, now := time.time())
-    finally:
-        store.close()
     return Planned(
         kinds=kinds,
         files=files,
@@ -160,6 +166,21 @@ def _known(settings: Settings, kinds: Kinds, files: Files, sealer: Sealer, outsi
         sealer=sealer,
         now=now,
     )
+
+
+@contextmanager
+def _state(settings: Settings, kinds: Kinds) -> Iterator[DuckStore]:
+    """The state file, open. Opened and closed as its owner: what is read meanwhile is read by whoever asks."""
+    from ..door.owner import acting
+    from ..store import DuckStore
+
+    with acting(settings.state_dir):
+        store = DuckStore(settings.database, kinds)
+    try:
+        yield store
+    finally:
+        with acting(settings.state_dir):
+            store.close()
 
 
 def _read_what_changed(
@@ -173,13 +194,55 @@ def files_of(settings: Settings, place: Path | None, rev: str) -> Files:
     """The files at `place`; without one, here when a fleet's repository is here, else the configured repository."""
     from ..repo import best_files
 
-    if place is None:
-        here = Path.cwd()
-        inside = any((folder / "trueup.yaml").is_file() for folder in (here, *here.parents))
-        if not inside and settings.repo:
-            place = Path(settings.repo)
-            rev = rev or settings.branch
+    if follows(settings, place):
+        return _followed(settings, rev or settings.branch)
+    if place is None and settings.repo and not _inside():
+        place, rev = Path(settings.repo), rev or settings.branch
     return best_files(place or Path("."), rev)
+
+
+def follows(settings: Settings, place: Path | None) -> bool:
+    """Whether what stands at `place` (or here) is the remote that the daemon follows: its copy is its user's alone."""
+    from ..repo import is_remote
+
+    return place is None and is_remote(settings.repo) and not _inside()
+
+
+@contextmanager
+def as_reader(settings: Settings, place: Path | None) -> Iterator[None]:
+    """Around whatever reads the files at `place`: root reads the daemon's copy of a remote as its user, since Git trusts no
+    other one."""
+    from ..door.owner import acting
+
+    if follows(settings, place):
+        with acting(settings.state_dir):
+            yield
+    else:
+        yield
+
+
+def _inside() -> bool:
+    """Whether a fleet's repository is here; a folder that is shut to us is none."""
+    here = Path.cwd()
+    return any(os.path.isfile(folder / "trueup.yaml") for folder in (here, *here.parents))
+
+
+def _followed(settings: Settings, rev: str) -> Files:
+    """The files of a remote as it was fetched last. Raises Refused to whoever may not read the daemon's copy."""
+    from ..door.owner import name_of, owner
+    from ..repo import Credentials, GitRepo
+
+    if not os.access(settings.state_dir, os.R_OK | os.X_OK):
+        name = name_of(owner(settings.state_dir))
+        raise Refused(
+            Problem(
+                code="repo-followed",
+                message=f"{settings.repo} was fetched into {settings.state_dir}, which is {name}'s alone",
+                hint=f"do it in a clone of your own; or: sudo -u {name} trueup …",
+            )
+        )
+    cache = settings.state_dir / "mirror"
+    return GitRepo(settings.repo, settings.branch, cache, Credentials.of(settings)).files(rev)
 
 
 def plan_of(settings: Settings, kinds: Kinds, desired: Desired, observed: Path | None) -> Plan:
@@ -199,15 +262,10 @@ def plan_of(settings: Settings, kinds: Kinds, desired: Desired, observed: Path |
         return from_observed(kinds, desired, text, observed)
     from .. import door
 
-    if settings.database.exists() and not door.running(settings):
+    if not door.running(settings) and settings.database.exists():
         # The same that the door would do, without a fleet's desired state as JSON in between.
-        from ..store import DuckStore
-
-        store = DuckStore(settings.database, kinds)
-        try:
+        with _state(settings, kinds) as store:
             return plan_from(store, kinds, desired, time.time())
-        finally:
-            store.close()
     answer = door.ask(settings, "plan", {"desired": encode(desired)})
     return decode(Plan, answer["plan"])  # type: ignore[no-any-return]
 
@@ -219,8 +277,9 @@ def find_host(settings: Settings, name: str, place: Path | None, port: int) -> H
     """
     address = "." in name or ":" in name
     try:
-        files = files_of(settings, place, "")
-        desired = manifests.read(files, load_kinds(), outside=outside_of(settings)).desired
+        with as_reader(settings, place):
+            files = files_of(settings, place, "")
+            desired = manifests.read(files, load_kinds(), outside=outside_of(settings)).desired
     except Refused:
         if not address:
             raise

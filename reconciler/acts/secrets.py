@@ -13,6 +13,7 @@ from .. import manifests
 from ..core.model import Commit, Json, Source
 from ..core.problem import Problem, Refused
 from ..core.reference import NAME
+from ..door.owner import acting
 from ..manifests.kinds import load_kinds
 from ..manifests.sealing import Use
 from ..ports import Files
@@ -20,7 +21,7 @@ from ..secrets import FleetKey, Sealer, Sources, age, rekey
 from ..secrets.sources import FOLDER, MOST, identity_file, private
 from ..settings import Settings
 from .outside import outside_of
-from .planning import files_of
+from .planning import as_reader, files_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +45,11 @@ class Vetted:
 
 def vetted(settings: Settings, place: Path | None, rev: str) -> tuple[Files, tuple[Vetted, ...], tuple[Problem, ...]]:
     """Every secret that is used or could be, with the problems of the manifests that are errors."""
+    with as_reader(settings, place):
+        return _vetted(settings, place, rev)
+
+
+def _vetted(settings: Settings, place: Path | None, rev: str) -> tuple[Files, tuple[Vetted, ...], tuple[Problem, ...]]:
     files = files_of(settings, place, rev)
     sources = Sources(settings=settings)
     # Whether a value can be had has nothing to do with the fleet's key, so one of the moment will do.
@@ -113,7 +119,8 @@ def document(found: Iterable[Vetted]) -> dict[str, Json]:
 
 
 def identity(settings: Settings) -> tuple[Path, str]:
-    """Make the controller's age identity; its file, and the recipient to encrypt for. Raises Refused when there is one."""
+    """Make the controller's age identity, of the user that the state belongs to; its file, and the recipient to encrypt
+    for. Raises Refused when there is one."""
     path = identity_file(settings) or settings.state_dir / "age.key"
     if path.exists():
         raise Refused(
@@ -126,7 +133,10 @@ def identity(settings: Settings) -> tuple[Path, str]:
         )
     made, recipient = age.generated()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="ascii") as file:
+    with (
+        acting(path.parent),
+        open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="ascii") as file,
+    ):
         file.write(f"# public key: {recipient}\n{made}\n")
         file.flush()
         os.fsync(file.fileno())

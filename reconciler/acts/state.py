@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..core.model import Json
 from ..settings import Settings
@@ -37,7 +37,8 @@ def save(settings: Settings, file: Path, *, replace: bool, tell: Tell | None = N
     made = Path(str(answer["path"]))
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        told = _copied(made, part)
+        with _opened(made) as copy:
+            told = _copied(copy, part)
         _written(file.with_name(file.name + ".sha256"), f"{told}  {file.name}\n")
         os.replace(part, file)
         mend.sync_folder(file.parent)
@@ -63,15 +64,16 @@ def looked_through(settings: Settings, file: Path | None) -> dict[str, Json]:
 
 def restore(settings: Settings, file: Path, *, other_fleet: bool = False) -> dict[str, Json]:
     """Put a backup in the place of the state; the old one is kept beside it. No daemon may run meanwhile."""
+    from ..door.owner import acting
     from ..manifests.kinds import load_kinds
     from ..secrets import FleetKey
     from ..store import DuckStore, copying, mend
 
-    with _alone(settings):
-        _checksum(file)
+    _checksum(file)
+    with _opened(file) as backup, acting(settings.state_dir), _alone(settings):
         fresh = settings.database.with_name(f".restore-{os.getpid()}.duckdb")
         try:
-            told = _copied(file, fresh)
+            told = _copied(backup, fresh)
             facts, findings = _findings(fresh)
             broken = [finding for finding in findings if finding.broken]
             if broken:
@@ -104,10 +106,11 @@ def restore(settings: Settings, file: Path, *, other_fleet: bool = False) -> dic
 
 def compact(settings: Settings, now: float, tell: Callable[[str, int], None]) -> dict[str, Json]:
     """Drop history that is older than `historyDays`, and write the file anew without the room that was freed."""
+    from ..door.owner import acting
     from ..manifests.kinds import load_kinds
     from ..store import DuckStore, copying, mend
 
-    with _alone(settings):
+    with acting(settings.state_dir), _alone(settings):
         _there(settings)
         before = _size(settings.database)
         fresh = settings.database.with_name(f".compact-{os.getpid()}.duckdb")
@@ -154,7 +157,7 @@ def _alone(settings: Settings) -> Iterator[None]:
 def _there(settings: Settings) -> None:
     from .. import door
 
-    if not settings.database.exists() and not door.running(settings):
+    if not door.running(settings) and not settings.database.exists():
         raise refused("state-missing", path=settings.database)
 
 
@@ -186,13 +189,21 @@ def _checksum(file: Path) -> None:
         raise refused("backup-unreadable", str(error.strerror), file) from error
 
 
-def _copied(source: Path, target: Path) -> str:
+def _opened(file: Path) -> BinaryIO:
+    """Raises Refused when it is not there, or not for whoever asks."""
+    try:
+        return file.open("rb")
+    except FileNotFoundError:
+        raise refused("backup-missing", path=file) from None
+    except OSError as error:
+        raise refused("backup-unreadable", str(error.strerror), file) from error
+
+
+def _copied(source: BinaryIO, target: Path) -> str:
     """Copy bytes to a new file (0600, synced); their SHA-256. Raises OSError."""
     told = hashlib.sha256()
-    if not source.exists():
-        raise refused("backup-missing", path=source)
-    with source.open("rb") as file, open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-        while piece := file.read(1 << 20):
+    with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        while piece := source.read(1 << 20):
             told.update(piece)
             out.write(piece)
         out.flush()

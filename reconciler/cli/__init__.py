@@ -16,6 +16,7 @@ import pkgutil
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from .. import systems
@@ -123,6 +124,20 @@ def _cannot_write(error: OSError) -> int:
     return exits.ERROR
 
 
+def _may_not(place: str) -> int:
+    """What the command needs is another user's, as all below stateDir is where a service runs; gives the exit code."""
+    from ..door.owner import name_of, owner
+
+    shut = next((folder for folder in (Path(place), *Path(place).parents) if os.path.lexists(folder)), Path("/"))
+    name = name_of(owner(shut))
+    print(f"error[denied]: {place} can't be read or written: {shut} is {name}'s", file=sys.stderr)
+    print(f"  next: do it as that user: sudo -u {name} trueup …; {_ANSWERS}", file=sys.stderr)
+    return exits.ERROR
+
+
+_ANSWERS = "most questions a running daemon answers to its group (trueup doctor)"
+
+
 def _asked_for(args: Sequence[str]) -> str | None:
     """The command that is called, or whose words are completed; None when all are needed."""
     completing = "_TRUEUP_COMPLETE" in os.environ
@@ -171,6 +186,8 @@ def _run(args: list[str], only: str | None) -> int:
             return _cannot_write(error)
         if os.environ.get("TRUEUP_DEBUG"):
             raise
+        if isinstance(error, PermissionError) and error.filename:
+            return _may_not(str(error.filename))
         print(f"error[bug]: {type(error).__name__}: {error}", file=sys.stderr)
         print("  next: this is a fault of trueup itself; TRUEUP_DEBUG=1 shows where, please report it", file=sys.stderr)
         return exits.ERROR

@@ -30,6 +30,7 @@ def host_keys(
       trueup host-keys 192.0.2.7 --port 2222
     """
     from ..acts.planning import find_host
+    from ..door.owner import acting
     from ..settings import load
     from ..tell import host_keys as words
     from ..trip import host_keys as scan
@@ -38,6 +39,7 @@ def host_keys(
         raise typer.BadParameter("text or json", param_hint="--format")
     settings = load()
     found = find_host(settings, host, repo, port)
-    shown = scan.ask(settings, found)
+    with acting(settings.state_dir):  # it works in a folder there
+        shown = scan.ask(settings, found)
     print(words.document(found, shown) if format == "json" else words.text(found, shown), end="")
     return exits.ERROR if shown.trouble is not None or shown.changed else exits.OK

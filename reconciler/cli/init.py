@@ -21,6 +21,9 @@ def init(
     bare: Annotated[
         str, typer.Option(help="Also make a bare repository at this path that checks every push, as `origin`.")
     ] = "",
+    group: Annotated[
+        str, typer.Option(help="Of the bare repository: whose members may push to it, beside its owner.")
+    ] = "",
     schemas: Annotated[
         bool, typer.Option("--schemas", help="Only renew the schemas of an existing repository.")
     ] = False,
@@ -35,15 +38,17 @@ def init(
 
       trueup init my-fleet --bare /srv/git/my-fleet.git
 
-      trueup init --bare /srv/git/my-fleet.git
+      trueup init --bare /srv/git/my-fleet.git --group trueup
     """
+    if group and not bare:
+        raise typer.BadParameter("is of a bare repository: --bare PATH names it", param_hint="--group")
     if not directory and not bare:
         directory = "."
     made: list[str] = []
     if bare:
         from ..repo.hooks import make_bare
 
-        place = make_bare(bare)
+        place = make_bare(bare, group=group)
         print(f"{place}: a bare repository whose pushes trueup checks")
         made.append(str(place))
     if directory:

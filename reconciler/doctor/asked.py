@@ -1,4 +1,8 @@
-"""The checks that a command asked for: this machine's, and those of one host of the fleet."""
+"""The checks that a command asked for: this machine's, and those of one host of the fleet.
+
+Where a daemon runs they are its own: by the user that it is, with its keys, its limits and what its unit lets it see. Whoever
+asks has other ones, and would be told of faults that nobody has.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,11 @@ from collections.abc import Iterator
 
 from ..core.model import Host
 from ..core.problem import Problem, Refused
+from ..door.owner import acting
 from ..settings import Settings, load
 from ..tell.clean import plural
-from .finding import Finding, failed
+from . import machine
+from .finding import Finding, Status, failed
 from .way import host_findings
 from .whole import guarded, machine_findings
 
@@ -24,11 +30,45 @@ def findings(host: str = "", repo: str = "") -> Iterator[Finding]:
         for problem in refused.problems:
             yield failed("settings", f"{problem.place} {problem.message}".strip(), problem.hint)
         return
+    if repo:
+        yield from made(settings, host)
+    else:
+        yield from asked(settings, host)
+
+
+def asked(settings: Settings, host: str) -> Iterator[Finding]:
+    """Of the daemon; where none answers, made here by the user whose the state is. Raises Refused as `findings` does."""
+    told = _of_the_daemon(settings, host)
+    if told is not None:
+        yield from told
+        return
+    with acting(settings.state_dir):
+        yield from made(settings, host)
+
+
+def made(settings: Settings, host: str) -> Iterator[Finding]:
+    """The same, made by this process. Raises Refused for a host nobody declares."""
     if host:
         declared = _declared(settings, host)
         yield from guarded("way", lambda: host_findings(settings, declared))
     else:
         yield from machine_findings(settings)
+
+
+def _of_the_daemon(settings: Settings, host: str) -> list[Finding] | None:
+    """None where no daemon answers that knows the question. Raises Refused as it does."""
+    from .. import door
+
+    try:
+        answer = door.ask(settings, "doctor", {"host": host})
+    except Refused as refused:
+        codes = {problem.code for problem in refused.problems}
+        if "door-denied" in codes:  # nothing else that would be found is of the daemon's
+            return [machine.daemon(settings)]
+        if codes & {"no-daemon", "door-silent", "door-unknown-ask"}:
+            return None
+        raise
+    return [Finding(**{**one, "status": Status(one["status"])}) for one in answer["checks"]]
 
 
 def _declared(settings: Settings, name: str) -> Host:
@@ -59,4 +99,4 @@ def _declared(settings: Settings, name: str) -> Host:
     return hosts[name]
 
 
-__all__ = ["findings"]
+__all__ = ["asked", "findings", "made"]

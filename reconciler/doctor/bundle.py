@@ -154,9 +154,9 @@ def shown(settings: Settings) -> Json:
 
 
 def found(settings: Settings) -> Json:
-    from .whole import machine_findings
+    from .asked import asked
 
-    return {"checks": [finding.json() for finding in machine_findings(settings)]}
+    return {"checks": [finding.json() for finding in asked(settings, "")]}
 
 
 def state(settings: Settings) -> Json:

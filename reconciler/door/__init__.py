@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.model import Json
 from ..settings import Settings
 from . import client, wire
+from .owner import acting, become
 
 if TYPE_CHECKING:
     from ..ports import Tell
@@ -25,7 +26,7 @@ Args = Mapping[str, Json]
 
 
 def ask(settings: Settings, name: str, args: Args | None = None, tell: Tell | None = None) -> dict[str, Json]:
-    """The answer to `name`, from the daemon if one runs, else from the state file itself. Raises Refused.
+    """The answer to `name`, from the daemon if one runs, else from the state file itself, as its owner. Raises Refused.
 
     `tell` hears how it goes where no daemon runs; what a daemon does is followed by its streams.
     """
@@ -33,18 +34,22 @@ def ask(settings: Settings, name: str, args: Args | None = None, tell: Tell | No
     if connection is not None:
         return client.ask(connection, name, args or {})
     from ..world import World
-    from .asks import ASKS
+    from .asks import ASKS, VISITS
     from .server import user_name
 
     if name not in ASKS:
         raise wire.refused(
             "no-daemon", f"`{name}` can only be asked of a running daemon; none answers on {settings.socket}"
         )
-    world = World.open(settings, tell)
-    try:
-        return dict(ASKS[name](world, {**(args or {}), "who": user_name(os.getuid())}))
-    finally:
-        world.close()
+    who = user_name(os.getuid())
+    if name in VISITS:
+        become(settings.state_dir)
+    with acting(settings.state_dir):
+        world = World.open(settings, tell)
+        try:
+            return dict(ASKS[name](world, {**(args or {}), "who": who}))
+        finally:
+            world.close()
 
 
 def stream(settings: Settings, name: str, args: Args | None = None) -> Iterator[dict[str, Json]]:

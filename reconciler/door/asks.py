@@ -91,4 +91,7 @@ def _checked(name: str, act: Ask) -> Ask:
 ASKS: Mapping[str, Ask] = {name: _checked(name, act) for name, act in {**LOOKS, **ACTS, **KEEPING}.items()}
 """All of them; the daemon adds `sync`, `standing` and the stream `wait`."""
 
-__all__ = ["ASKS", "LOOKS", "Ask"]
+VISITS = frozenset({"apply", "observe", "forget", "reborn"})
+"""What may visit hosts."""
+
+__all__ = ["ASKS", "LOOKS", "VISITS", "Ask"]

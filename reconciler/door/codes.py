@@ -66,6 +66,18 @@ SET_UP: Mapping[str, Code] = {
     "cannot-open": Code.error(
         "A secret or a file of a change can't be had here.", "trueup sync reads the commit again."
     ),
+    "repo-followed": Code.error(
+        "The copy of a remote that is followed is the daemon's alone.",
+        "Work in a clone of your own; or as that user: sudo -u trueup trueup plan.",
+    ),
+    "denied": Code.error(
+        "A file that the command needs is another user's.",
+        "As that user: sudo -u trueup trueup …; while a daemon runs, it answers most questions of its group.",
+    ),
+    "state-owner": Code.error(
+        "The state belongs to another user, whose daemon could not open what root writes there.",
+        "systemctl start trueup; by hand: sudo -u trueup trueup serve.",
+    ),
     "daemon-running": Code.error("Another daemon serves this state.", "End it first, or use another TRUEUP_STATE_DIR."),
     "daemon-stopping": Code.error("The daemon is being stopped.", "Its next start goes on with the roll-out."),
     "bundle": Code.error(

@@ -15,6 +15,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 from ..core.problem import Problem, Refused
@@ -72,10 +74,9 @@ def install(repo: str = "", *, start: bool = True) -> Iterator[Step]:
     yield _file(UNIT, unit(program), 0o644, "the unit of systemd")
     yield _link(COMMAND, program)
     for pattern in FROM_WHEEL:
-        for place in sorted((Path(sys.prefix) / "share").glob(pattern)):
-            yield _link(SHARED / place.relative_to(Path(sys.prefix) / "share"), place)
+        yield from _links(sorted((Path(sys.prefix) / "share").glob(pattern)))
     if not _booted():
-        yield Step(says="systemd doesn't run here: the unit counts from the next boot on")
+        yield Step(says="systemd doesn't run here: systemctl enable trueup has the service start at the next boot")
         return
     yield Step(says="systemctl daemon-reload", act=lambda: _run("systemctl", "daemon-reload"))
     if starts:
@@ -91,7 +92,7 @@ def next_steps() -> tuple[str, ...]:
     if KEY.with_suffix(".pub").exists():
         told.append(f"allow {KEY}.pub on the hosts: ssh-copy-id -f -i {KEY}.pub root@HOST")
     told.append(f"let people use the command: adduser NAME {USER}")
-    told.append(f"what is wrong, if anything: sudo -u {USER} trueup doctor; logs: journalctl -u trueup")
+    told.append("what is wrong, if anything: trueup doctor; logs: journalctl -u trueup")
     return tuple(told)
 
 
@@ -118,9 +119,7 @@ def need_root(what: str) -> None:
 def _program() -> Path:
     """The command of this install. Raises Refused (service-place) where the service's user couldn't run it."""
     program = Path(sys.prefix) / "bin/trueup"
-    hint = (
-        "python3 -m venv /opt/trueup && /opt/trueup/bin/pip install trueup, then /opt/trueup/bin/trueup service install"
-    )
+    hint = "in a checkout: python3 -m venv /opt/trueup && /opt/trueup/bin/pip install . && /opt/trueup/bin/trueup service install"
     if not program.exists():
         raise Refused(Problem(code="service-place", message=f"there is no {program}", hint=hint))
     for place in (program, Path(sys.executable).resolve(), Path(__file__).resolve()):
@@ -234,6 +233,26 @@ def _link(place: Path, target: Path) -> Step:
     return Step(says=f"link {place}", act=act)
 
 
+def _links(places: list[Path]) -> Iterator[Step]:
+    """As one step where they are many: nobody reads thirty lines of man pages."""
+    steps = [_link(SHARED / place.relative_to(Path(sys.prefix) / "share"), place) for place in places]
+    if len(steps) < 3:
+        yield from steps
+        return
+    acts = [step.act for step in steps if step.act is not None]
+    yield from (step for step in steps if step.says.endswith("stays"))
+    folder = (SHARED / places[0].relative_to(Path(sys.prefix) / "share")).parent
+    if acts:
+        yield Step(says=f"link {len(acts)} files into {folder}", act=partial(_all, acts))
+    else:
+        yield Step(says=f"the links in {folder} are there")
+
+
+def _all(acts: list[Callable[[], None]]) -> None:
+    for act in acts:
+        act()
+
+
 # ---------------------------------------------------------------- uninstall, status
 
 
@@ -249,10 +268,22 @@ def uninstall() -> Iterator[Step]:
             yield Step(says="systemctl daemon-reload", act=lambda: _run("systemctl", "daemon-reload"))
     else:
         yield Step(says=f"there is no {UNIT}")
-    for place in (COMMAND, *(found for pattern in FROM_WHEEL for found in sorted(SHARED.glob(pattern)))):
-        # Also one whose target is gone: a venv that was removed first.
-        if place.is_symlink() and place.name.strip("_").startswith("trueup"):
-            yield Step(says=f"remove {place}", act=place.unlink)
+    for folder, places in groupby((COMMAND, *_linked()), key=lambda place: place.parent):
+        # Also those whose target is gone: a venv that was removed first.
+        ours = [place for place in places if place.is_symlink() and place.name.strip("_").startswith("trueup")]
+        if ours:
+            said = f"{ours[0]}" if len(ours) == 1 else f"{len(ours)} links from {folder}"
+            yield Step(says=f"remove {said}", act=partial(_unlink, ours))
+
+
+def _linked() -> Iterator[Path]:
+    for pattern in FROM_WHEEL:
+        yield from sorted(SHARED.glob(pattern))
+
+
+def _unlink(places: list[Path]) -> None:
+    for place in places:
+        place.unlink()
 
 
 def kept() -> str:

@@ -9,12 +9,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..core.problem import Problem, Refused
+from ..door.owner import name_of, owner
 from ..settings import Settings
 
 
 @contextmanager
 def only_one(settings: Settings) -> Iterator[None]:
-    """Hold the lock of this state while the block runs. Raises Refused (daemon-running), naming who has it."""
+    """Hold the lock of this state while the block runs. Raises Refused: daemon-running, naming who has it; state-owner for
+    root, where another user's daemon would find files of root's afterwards."""
+    theirs = owner(settings.state_dir)
+    if os.geteuid() == 0 != theirs:
+        name = name_of(theirs)
+        raise Refused(
+            Problem(
+                code="state-owner",
+                message=f"{settings.state_dir} belongs to {name}, who could not open what root writes there",
+                hint=f"systemctl start trueup; by hand: sudo -u {name} trueup serve",
+            )
+        )
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     place = settings.state_dir / "serve.lock"
     try:

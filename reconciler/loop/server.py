@@ -186,6 +186,12 @@ class Server:
         stands = self._stands.json() if self._stands else None
         return {"format": 1, "running": self.daemon.running, "standing": stands, "fetchTrouble": self._fetch_trouble}
 
+    def doctor(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """What `trueup doctor` finds, of this machine or of the way to `host`. Raises Refused for a host nobody declares."""
+        from ..doctor.asked import made
+
+        return {"format": 1, "checks": [finding.json() for finding in made(self.world.settings, text(args, "host"))]}
+
     def waking(self, name: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
         """The act `name`, and then a round at once: after it hosts are due that were not when the daemon went to sleep."""
 

@@ -78,7 +78,10 @@ def _rooms(server: Server, ends: ExitStack, page: bool) -> list[str]:
     from .. import door
 
     settings = server.world.settings
-    own = {"sync": server.sync, "contents": server.contents, "standing": server.standing, "observe": server.observe}
+    own: dict[str, Any] = {
+        "sync": server.sync, "contents": server.contents, "standing": server.standing, "observe": server.observe,
+        "doctor": server.doctor,
+    }  # fmt: skip
     asks = {**own, **{name: server.waking(name) for name in WAKING}}
     opened = door.serve(server.world, asks=asks, streams={"wait": server.wait})
     ends.callback(opened.close)

@@ -7,9 +7,9 @@ plan of the fleet's own files needs none of it.
 from typing import TYPE_CHECKING
 
 from .files import CommitFiles, FolderFiles, blob_id
-from .git import GitRepo, best_files, open_repo
+from .git import GitRepo, at_home, best_files, open_repo
 from .held import Verdicts, held
-from .remote import Credentials
+from .remote import Credentials, is_remote
 
 if TYPE_CHECKING:
     from .content import Content, Kept
@@ -37,8 +37,10 @@ __all__ = [
     "GitRepo",
     "Kept",
     "Verdicts",
+    "at_home",
     "best_files",
     "blob_id",
     "held",
+    "is_remote",
     "open_repo",
 ]

@@ -228,6 +228,13 @@ def _unknown(message: str, hint: str = CODES["repo-rev"].cure) -> Problem:
     return Problem(code="repo-rev", message=message, hint=hint)
 
 
+def at_home(folder: str) -> None:
+    """Read the user's own configuration below `folder`, as Git does (git-config(1), FILES): libgit2 remembers whose home it
+    was when it was loaded."""
+    pygit2.settings.search_path[pygit2.enums.ConfigLevel.GLOBAL] = folder
+    pygit2.settings.search_path[pygit2.enums.ConfigLevel.XDG] = os.path.join(folder, ".config/git")
+
+
 # ---------------------------------------------------------------- what a command was pointed at
 
 
@@ -295,4 +302,4 @@ def _head(git: pygit2.Repository) -> str:
     return name.removeprefix("refs/heads/") if name.startswith("refs/heads/") else "main"
 
 
-__all__ = ["GitRepo", "best_files", "open_repo"]
+__all__ = ["GitRepo", "at_home", "best_files", "open_repo"]

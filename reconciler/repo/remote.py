@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -271,7 +272,7 @@ class _Callbacks(pygit2.RemoteCallbacks):
 
     def _keypair(self, user: str, key: Path) -> Any:
         if not os.access(key, os.R_OK):
-            raise self._say("repo-login", f"{self._what}: the private key {key} can't be read")
+            raise self._say("repo-login", f"{self._what}: the private key {key} can't be read", _theirs(key))
         public = key.with_name(key.name + ".pub")
         return pygit2.Keypair(user, str(public) if public.is_file() else None, str(key), self._given.passphrase)
 
@@ -280,11 +281,21 @@ class _Callbacks(pygit2.RemoteCallbacks):
             return place.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is no text"
-            raise self._say("repo-login", f"{self._what}: the token file {place} can't be read: {why}") from None
+            told = f"{self._what}: the token file {place} can't be read: {why}"
+            raise self._say("repo-login", told, _theirs(place)) from None
 
-    def _say(self, code: str, message: str) -> pygit2.GitError:
-        self.wrong = Problem(code=code, message=message, hint=CODES[code].cure)
+    def _say(self, code: str, message: str, hint: str = "") -> pygit2.GitError:
+        self.wrong = Problem(code=code, message=message, hint=hint or CODES[code].cure)
         return pygit2.GitError(message)
+
+
+def _theirs(place: Path) -> str:
+    """What makes a file readable for whoever reads it here, and for nobody else."""
+    try:
+        name = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        name = str(os.geteuid())
+    return f"As root: chown {name} {place}; chmod 0600 {place}"
 
 
 def _text(host: bytes | str) -> str:

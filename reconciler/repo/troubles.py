@@ -152,12 +152,13 @@ FOREIGN = (pygit2.GitError, pygit2.Passthrough, KeyError, ValueError, OSError)
 """What pygit2's calls raise; all its own errors but Passthrough descend from these."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-_LOGIN = re.compile(r"(\w+://)[^/@\s]+@")
+_LOGIN = re.compile(r"(\w+://)(?<!ssh://)[^/@\s]+@|(ssh://)[^/@:\s]*:[^/@\s]*@")
 
 
 def redacted(text: str) -> str:
-    """`text` without the login part of URLs (a token may stand there) and without control characters."""
-    return _CONTROL.sub(" ", _LOGIN.sub(r"\1", text)).strip()
+    """`text` without the login part of URLs (a token may stand there; SSH's user is none, and the address is another one
+    without) and without control characters."""
+    return _CONTROL.sub(" ", _LOGIN.sub(r"\1\2", text)).strip()
 
 
 def problem(error: BaseException, what: str, *, path: str = "", hint: str = "") -> Problem:

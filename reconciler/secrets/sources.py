@@ -236,7 +236,12 @@ class Sources:
 def identity_file(settings: Settings) -> Path | None:
     """Where age's identities are: as configured, else what `trueup secrets identity` made."""
     own = settings.state_dir / "age.key"
-    return settings.age_identity_file or (own if own.exists() else None)
+    if settings.age_identity_file:
+        return settings.age_identity_file
+    try:
+        return own if own.exists() else None
+    except PermissionError:  # it is the daemon's alone: whoever reads it is told so
+        return own
 
 
 def chomped(value: bytes) -> bytes:

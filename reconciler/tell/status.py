@@ -29,7 +29,7 @@ def _fleet(answer: Answer, manner: Manner, all_: bool) -> Iterator[str]:
     if not answer["total"]:
         if commit["id"]:
             yield "No host yet: the repository declares no host. Next: add a `kind: Host` document and push."
-        else:
+        elif not answer.get("refusal"):  # what could not be read may have commits
             yield "No host yet: the repository has no commit. Next: trueup init my-fleet, then git push."
         return
     yield counts(answer["counts"], answer["total"], manner)

@@ -6,6 +6,7 @@ import grp
 import os
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,11 @@ def test_an_install_that_is_gone_lets_nothing_in_and_says_what_to_do(tmp_path: P
     assert done.returncode == 1
     assert "remote: error: trueup is not at /opt/gone/bin/python any more" in done.stderr
     assert f"remote: hint: on the server: trueup init --bare {place}" in done.stderr
+
+
+def test_the_command_lets_a_group_push(tmp_path: Path) -> None:
+    command = [Path(sys.executable).with_name("trueup"), "init", "--bare", tmp_path / "f.git", "--group"]
+    subprocess.run([*command, grp.getgrgid(1).gr_name], check=True, capture_output=True)
+    assert (tmp_path / "f.git/objects").stat().st_mode & stat.S_ISGID
+    wrong = subprocess.run([*command[:2], tmp_path / "g", "--group", "daemon"], capture_output=True, text=True)
+    assert wrong.returncode == 64 and "--bare PATH" in wrong.stderr and not (tmp_path / "g").exists()

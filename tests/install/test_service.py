@@ -164,6 +164,25 @@ def test_install_run_restart_upgrade_and_take_away(wheel: Path) -> None:
             < 3.0
         )
 
+        # Whoever is in its group is told how the service is set up, and root too: by the service, not by their own rights.
+        host.run("useradd --create-home --groups trueup ada")
+        for who in ("setpriv --reuid ada --regid ada --init-groups env HOME=/home/ada", ""):
+            told = host.run(f"cd /; {who} trueup doctor").stdout
+            assert "0 faults" in told and "please report" not in told, told
+        refused = host.run("setpriv --reuid ada --regid ada --init-groups trueup secrets identity", check=False)
+        assert "error[denied]" in refused.stderr and "sudo -u trueup" in refused.stderr
+
+        # What root does to the state while it is stopped leaves nothing that the service can't open.
+        host.run(
+            "systemctl stop trueup; trueup state compact && trueup state backup /root/before && trueup observe",
+            check=False,
+        )
+        host.run("trueup state restore /root/before")
+        assert host.run("find /var/lib/trueup ! -user trueup").stdout == ""
+        assert "error[state-owner]" in host.run("trueup serve", check=False).stderr
+        host.run("systemctl start trueup")
+        until(host, get("/readyz"))
+
         # Killed, it comes back; done again, the install keeps what a person wrote.
         before = host.run("systemctl show -P MainPID trueup").stdout
         host.run("systemctl kill -s KILL trueup")

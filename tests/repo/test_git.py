@@ -217,3 +217,7 @@ def test_a_token_in_a_url_is_never_shown() -> None:
         redacted("fetch of https://bot:s3cret@git.example.org/fleet.git")
         == "fetch of https://git.example.org/fleet.git"
     )
+    assert redacted("ssh://bot:s3cret@git.example.org/f") == "ssh://git.example.org/f"
+    assert redacted("ssh://git@git.example.org/f") == "ssh://git@git.example.org/f", (
+        "another user's place is another place"
+    )

@@ -19,9 +19,11 @@ from typing import Any
 import pygit2
 import pytest
 
+from reconciler.acts import planning
 from reconciler.core.problem import Refused
 from reconciler.repo import Credentials, GitRepo
 from reconciler.repo.remote import is_remote, knows, ssh_host
+from reconciler.settings import Settings
 
 MakeGit = Callable[..., Any]
 
@@ -207,6 +209,7 @@ def test_over_ssh_a_key_logs_in_and_the_servers_key_is_verified(
     assert told.code == "repo-login"
     told = refusal(repo("nothere").fetch)
     assert told.code == "repo-login" and "can't be read" in told.message
+    assert "chown" in told.hint and str(tmp_path) in told.hint
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     told = refusal(repo("").fetch)
     assert told.code == "repo-login" and "ssh's agent" in told.message and "gitSshKey" in told.hint
@@ -316,3 +319,19 @@ def test_a_server_that_accepts_and_says_nothing_does_not_hold_up_the_daemon(
         started = time.monotonic()
         assert refusal(repo.fetch).code == "repo-unreachable"
         assert time.monotonic() - started < 10
+
+
+def test_a_plan_of_what_the_daemon_follows_reads_what_it_fetched(
+    make_git: MakeGit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git = make_git()
+    first = git.commit("first")
+    url, state = f"file://{git.folder}", tmp_path / "state"
+    settings = Settings(repo=url, state_dir=state, run_dir=tmp_path / "run")
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert GitRepo(url, cache_dir=state / "mirror").fetch()
+    assert planning.files_of(settings, None, "").commit.id == first
+    (here / "trueup.yaml").touch()
+    assert planning.files_of(settings, None, "").commit.id == "", "in a fleet's folder it is the folder"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
@@ -248,3 +249,45 @@ def test_a_breach_is_found_and_named(past: Settings, breach: str, says: str) -> 
 def test_every_check_is_a_sentence_of_its_own() -> None:
     sentences = [sentence for sentence, _ in verifying.checks()]
     assert len(sentences) == len(set(sentences)) > 40
+
+
+# ---------------------------------------------------------------- root, and a state that is the service's
+
+SOMEBODY = 12345
+
+
+@pytest.fixture
+def theirs(past: Settings) -> Settings:
+    """The state as a service has it: of a user of its own."""
+    for place in past.state_dir.parents:
+        if place.is_relative_to("/tmp") and place != Path("/tmp"):
+            place.chmod(place.stat().st_mode | 0o011)
+    for place in (past.state_dir, *past.state_dir.rglob("*")):
+        os.chown(place, SOMEBODY, SOMEBODY)
+    past.state_dir.chmod(0o700)
+    return past
+
+
+def roots(settings: Settings) -> list[str]:
+    return [str(place) for place in settings.state_dir.rglob("*") if place.stat().st_uid != SOMEBODY]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_what_root_does_to_a_services_state_leaves_nothing_of_roots(theirs: Settings, tmp_path: Path) -> None:
+    before = os.getuid(), os.getgroups(), os.environ.get("HOME")
+    saved = tmp_path / "of root's.duckdb"
+    keeping.save(theirs, saved, replace=False)
+    assert saved.stat().st_uid == 0 and not roots(theirs)
+    keeping.compact(theirs, NOW + 100 * DAY, lambda table, rows: None)
+    assert not roots(theirs)
+    keeping.restore(theirs, saved)  # which its owner could not read
+    assert not roots(theirs) and keeping.looked_through(theirs, None)["sound"]
+    assert (os.getuid(), os.getgroups(), os.environ.get("HOME")) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_root_does_not_serve_anothers_state(theirs: Settings) -> None:
+    with pytest.raises(Refused) as refused, only_one(theirs):
+        pass
+    (problem,) = refused.value.problems
+    assert problem.code == "state-owner" and "sudo -u 12345 trueup serve" in problem.hint and not roots(theirs)
