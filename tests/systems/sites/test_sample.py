@@ -24,3 +24,15 @@ def test_all_of_a_release_is_read_somewhere_in_a_fleet() -> None:
     text = meaning.tree_text(files)
     read = [meaning.sample(text, f"web-{number}") for number in range(200)]
     assert {path for one in read for path in one} == files.keys()
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), min_size=1), st.just("0" * 40)
+    )
+)
+def test_a_tree_is_read_as_it_was_written(files: dict[str, str]) -> None:
+    """A name with what Unicode takes for the end of a line (U+2028) made two files of one, and no host took the release."""
+    text = meaning.tree_text(files)
+    assert meaning.files_of(text) == files
+    assert meaning.sample(text, "web-1").keys() <= files.keys()

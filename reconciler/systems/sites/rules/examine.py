@@ -20,6 +20,8 @@ Read = Callable[[str], bytes]
 """The content of a file of the tree."""
 
 MOST_HOPS = 10
+LONGEST_LINK = 2_000
+"""Characters of an address that is followed. Old browsers take no more, and patterns with placeholders take their time."""
 MOST_LINKS = 200
 """Dead links that are told of one by one; a site that moved would say the same thousands of times."""
 HEAVY = 1024 * 1024
@@ -76,7 +78,9 @@ class _Examining:
         return given, tuple(seen)
 
     def _inside(self, url: str) -> str | None:
-        """Path and query of a URL of this site, encoded; None for another's."""
+        """Path and query of a URL of this site, encoded; None for another's, and for one that is too long to be followed."""
+        if len(url) > LONGEST_LINK:
+            return None
         try:
             parts = urlsplit(url)
         except ValueError:

@@ -294,8 +294,11 @@ def varying(types: tuple[str, ...]) -> str:
 
 
 def cache_regex(pattern: str) -> str:
-    """A pattern of files: `*` stands for anything."""
-    return "^" + ".*".join(re.escape(piece) for piece in pattern.split("*")) + "$"
+    """A pattern of files: `*` stands for anything. What lies between two of them is taken where it comes first, and not
+    looked for again (atomic groups, which PCRE has too): else one that doesn't match takes for ever."""
+    first, *pieces = map(re.escape, pattern.split("*"))
+    between = "".join(f"(?>.*?{piece})" for piece in pieces[:-1])
+    return "^" + first + between + "".join(f".*{piece}" for piece in pieces[-1:]) + "$"
 
 
 def cache_rules(rules: Rules) -> tuple[tuple[str, str], ...]:
