@@ -46,7 +46,7 @@ def test_other_arguments_that_lead_elsewhere_are_refused(place: Place) -> None:
         ({"name": "a\n"}, "no name of a site"),
         ({"files": {"a": "../../../etc/passwd"}}, "is no id"),
         ({"files": {"a": BLOB, "a/b": BLOB}}, "a is a file and a folder"),
-        ({"files": {}}, "a release without files is none"),
+        ({"files": ["a"]}, "are paths with their ids"),
     ):
         done = place.op(**{"do": "stage", "release": "r1", "files": {"a": BLOB}, "packed": [], "config": "", **args})
         assert done["failed"] and words in done["msg"], (args, done)

@@ -25,6 +25,14 @@ def test_a_site_is_served_and_read_back(place: Place) -> None:
     assert place.left() == []
 
 
+def test_a_site_that_redirects_and_no_more_has_no_files(place: Place) -> None:
+    place.extra = "location / { return 302 https://new.test$request_uri; }"
+    place.serve("r1", {})
+    assert place.get("/x").startswith("302")
+    assert place.served(whole=True) == {"release": "r1", "altered": [], "kept": ["r1"]}
+    assert place.stage("r1", {})["changed"] is False
+
+
 def test_the_next_release_takes_its_place_and_the_one_before_stays(place: Place) -> None:
     for number in range(6):
         place.serve(f"r{number}", place.files(index_html=f"page {number}", same_txt="the same"))

@@ -138,7 +138,7 @@ def content(rules: Rules, where: str, files: Mapping[str, str], *, outside: bool
     if (
         "index.html" not in files
         and not rules.dir_listing
-        and not any(rule.source.literal == "/" for rule in rules.redirects)
+        and not any(rule.source.match("/") is not None for rule in rules.redirects)
     ):
         field = ("from",) if outside else ("from", "folder")
         yield Finding(code="no-front-page", message=f"{where} has no index.html", field=field)

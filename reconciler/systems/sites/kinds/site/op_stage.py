@@ -79,9 +79,10 @@ def stage(site: int, blobs: Blobs, args: dict[str, Any]) -> tuple[bool, str]:
 
 
 def checked(files: Any) -> dict[str, str]:
-    """The files of a release, if each can be one. Raises Failure with the first that can't."""
-    if not isinstance(files, dict) or not files:
-        raise Failure("a release without files is none")
+    """The files of a release, if each can be one: a site that redirects and no more has none. Raises Failure with the
+    first that can't."""
+    if not isinstance(files, dict):
+        raise Failure("the files of a release are paths with their ids")
     for path, blob in files.items():
         why = wrong(path)
         if why:
