@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
-from urllib.parse import quote
 
 from ..core.model import Json
 from ..core.problem import Refused
 from ..repo import Content, Credentials, Elsewhere
-from ..repo.remote import mirror_of as _mirror_of
+from ..repo.remote import local_path, mirror_of
 from ..repo.troubles import redacted
 from .archive import unpack
 from .download import download, until
@@ -25,6 +24,9 @@ from .packed import PIECE
 from .spec import ArchiveSource, BranchesSource, BucketSource, GitSource, Source
 from .troubles import on_disk, refused
 from .trust import Trust
+
+MIRRORS = "mirrors"
+"""The folder of what was fetched of other machines' repositories."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,23 +117,20 @@ def _elsewhere(git: str, ground: Ground) -> Elsewhere:
     limits, mine = ground.limits, ground.credentials
     if git:
         ground.trust.judge(git, schemes=("https",))
-    if not url.startswith(("/", "file:")) and git:
+    if git and local_path(git) is None:
         ground.trust.addresses(git)
     if git and not ground.trust.named(git):
         # Whoever may push could name any server: only those that the administrator named are shown a login.
         mine = replace(mine, token_file=None, ssh_key=None, passphrase="")
     mine = replace(mine, limit=limits.seconds, most=limits.size, redirects=False)
-    return Elsewhere(_url(url), ground.room / "mirrors", mine)
+    return Elsewhere(url, ground.room / MIRRORS, mine)
 
 
-def mirror_of(room: Path, place: str) -> Path:
-    """Where what was fetched of a repository lies."""
-    return _mirror_of(_url(place), room / "mirrors")
-
-
-def _url(place: str) -> str:
-    # A path is judged as it is written: libgit2, which undoes %2e in a URL, must not make another of it.
-    return "file://" + quote(place) if place.startswith("/") else place
+def mirror_name(source: Source, own: str) -> str:
+    """Of the mirror that asking the source makes; empty where it makes none."""
+    place = source.place or own
+    mirrored = isinstance(source, GitSource | BranchesSource) and local_path(place) is None
+    return mirror_of(place, Path()).name if mirrored else ""
 
 
 @contextmanager
@@ -149,7 +148,7 @@ def _without_login(git: str, ground: Ground) -> Iterator[None]:
 def unlock(room: Path) -> None:
     """Take away what a killed fetch left in the mirrors: locks, half a pack. Only for who keeps all others out."""
     for pattern in ("*.git/*.lock", "*.git/refs/**/*.lock", "*.git/objects/pack/*_git2_*"):
-        for left in (room / "mirrors").glob(pattern):
+        for left in (room / MIRRORS).glob(pattern):
             left.unlink(missing_ok=True)
 
 
@@ -215,4 +214,4 @@ def _copied(path: str, into: IO[bytes], ground: Ground, tick: Callable[[], None]
     return sum_.hexdigest()
 
 
-__all__ = ["Answer", "Ground", "ask", "branches", "mirror_of", "unlock"]
+__all__ = ["MIRRORS", "Answer", "Ground", "ask", "branches", "mirror_name", "unlock"]

@@ -2,7 +2,7 @@
 
     stateDir/content.git          what they came to (repo/content.py): KEY/now, and KEY/was/… for the last few
     stateDir/outside/lock*        who asks what (turns.py)
-    stateDir/outside/mirrors/     other Git repositories, as far as they were fetched
+    stateDir/outside/mirrors/     Git repositories of other machines, as far as they were fetched
     stateDir/outside/troubles.json   what can't be reached, and since when
     stateDir/outside/tidied       when things were tidied (tidying.py), by its time
 
@@ -163,7 +163,8 @@ class Sources(Known):
         if kept is not None and answer is None:
             return self._resolved(kept)
         assert answer is not None
-        note = {"format": 1, "place": source.place, **answer.note, "digest": answer.digest}
+        mirror = asking.mirror_name(source, self._own[0])
+        note = {"format": 1, "mirror": mirror, **answer.note, "digest": answer.digest}
         note["leftOut"] = list(answer.left_out)
         data = json.dumps(note, sort_keys=True, ensure_ascii=False).encode("utf-8", "backslashreplace")
         tree = self.content.tree(answer.files)
@@ -238,7 +239,7 @@ class Sources(Known):
                 recent=recent,
             )
             now = self._now()
-            tidying = Tidying(self.content, rule, self.room, self._own[0])
+            tidying = Tidying(self.content, rule, self.room)
             tidying.drop(now)
             settled()
             drop_mirrors(self.room, tidying.mirrors, self.limits.size)

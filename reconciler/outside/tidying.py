@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..repo import Content, Kept
-from . import asking
+from .asking import MIRRORS
 from .troubles import on_disk
 
 BEFORE = 5
@@ -43,17 +43,16 @@ class Rule:
 
 
 class Tidying:
-    """One time of it; only for who keeps all others out. `own` is the fleet's own repository, as `asking.Ground` has it."""
+    """One time of it; only for who keeps all others out."""
 
-    def __init__(self, content: Content, rule: Rule, room: Path, own: str) -> None:
+    def __init__(self, content: Content, rule: Rule, room: Path) -> None:
         self._content = content
         self._rule = rule
         self._room = room
-        self._own = own
         self.needed: set[str] = set()
         """Ids of all objects that stay."""
-        self.mirrors: dict[Path, bool] = {}
-        """The mirrors that do, and whether one may be fetched anew when it has grown."""
+        self.mirrors: set[Path] = set()
+        """The mirrors that do."""
 
     def drop(self, now: float) -> None:
         """Drop the names of what isn't to be kept."""
@@ -92,26 +91,22 @@ class Tidying:
 
     def _bytes(self, kept: Kept) -> int:
         """What it takes beside all that stays so far."""
-        mirrors = self._mirrors_of(kept).keys() - self.mirrors
+        mirrors = self._mirrors_of(kept) - self.mirrors
         return sum(self._content.reach(kept.id, self.needed).values()) + sum(map(size_of, mirrors))
 
-    def _mirrors_of(self, kept: Kept) -> Mapping[Path, bool]:
-        told = json.loads(kept.note)
-        if not told["digest"].startswith(("git:", "branches:")):
-            return {}
-        place = told["place"] or self._own
-        return {asking.mirror_of(self._room, place): not place.startswith(("/", "file:"))}
+    def _mirrors_of(self, kept: Kept) -> set[Path]:
+        name = json.loads(kept.note).get("mirror")
+        return {self._room / MIRRORS / name} if name else set()
 
 
-def drop_mirrors(room: Path, kept: Mapping[Path, bool], most: int) -> None:
+def drop_mirrors(room: Path, kept: Set[Path], most: int) -> None:
     """Delete all mirrors but these, and those that have grown beyond `most` bytes, to be fetched anew as shallow as at
-    first; not those of this machine's repositories, which come whole each time. Each is renamed first, so that a kill leaves no half
-    of one."""
-    mirrors = room / "mirrors"
+    first. Each is renamed first, so that a kill leaves no half of one."""
+    mirrors = room / MIRRORS
     _take_away(mirrors)  # what a kill left
     with on_disk(str(mirrors)):
         for mirror in mirrors.glob("*.git"):
-            if mirror not in kept or (kept[mirror] and size_of(mirror) > most):
+            if mirror not in kept or size_of(mirror) > most:
                 os.replace(mirror, mirror.with_suffix(_GONE))
     _take_away(mirrors)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pygit2
@@ -12,7 +13,8 @@ from pygit2.enums import FileMode
 from ..core.problem import Problem, Refused
 from .content import Content
 from .files import _PLAIN
-from .remote import Credentials, Mirror
+from .git import _open
+from .remote import Credentials, Mirror, local_path, mirror_of
 from .troubles import CODES, named, redacted
 
 _DEPTH = 100
@@ -21,34 +23,62 @@ _ID = re.compile(r"[0-9a-f]{40}")
 
 
 class Elsewhere:
-    """The repository at `url`, through a mirror of it in `cache_dir`. Raises Refused on a transport that it won't use."""
+    """The repository at `place`: a URL, by a mirror of it in `cache_dir`; a path or `file://`, read where it lies. Raises
+    Refused on a transport that it won't use."""
 
-    def __init__(self, url: str, cache_dir: Path, credentials: Credentials) -> None:
-        self._mirror = Mirror(url, cache_dir, credentials)
-        self.path = self._mirror.path
-        self.place = self._mirror.shown
+    def __init__(self, place: str, cache_dir: Path, credentials: Credentials) -> None:
+        local = local_path(place)
+        self._mirror = Mirror(place, cache_dir, credentials) if local is None else None
+        self.path = local or mirror_of(place, cache_dir)
+        self.place = redacted(place)
 
     def commit(self, ref: str) -> str:
         """The commit that `ref` names there now: a branch, else a tag, a whole ref (refs/…), or a commit's 40 digits,
         which may be of any branch or tag. It is here when this returns. Raises Refused (repo-rev when there is none)."""
-        refs = self._mirror.refs()
+        refs = self._refs()
         found = next((name for name in (f"refs/heads/{ref}", f"refs/tags/{ref}", ref) if name in refs), None)
         if found is not None:
-            if not self._here(refs[found]):
+            if self._mirror is not None and not self._here(refs[found]):
                 self._mirror.fetch((found,), depth=1)
             return self._peeled(refs[found], ref)
         if not _ID.fullmatch(ref):
             raise Refused(self._unknown(ref))
-        if not self._here(ref):
+        if self._mirror is not None and not self._here(ref):
             self._mirror.fetch(("refs/heads/*", "refs/tags/*"))
         if not self._here(ref):
             raise Refused(self._unknown(ref))
-        return self._peeled(ref, ref)
+        commit = self._peeled(ref, ref)
+        if self._mirror is None and not self._led_to(commit, refs):
+            raise Refused(self._unknown(ref))
+        return commit
 
     def branches(self) -> Mapping[str, str]:
         """The branches that are there now → their commits' ids, without fetching them."""
         start = "refs/heads/"
-        return {name.removeprefix(start): id for name, id in self._mirror.refs().items() if name.startswith(start)}
+        return {name.removeprefix(start): id for name, id in self._refs().items() if name.startswith(start)}
+
+    def _refs(self) -> Mapping[str, str]:
+        """What is there now, HEAD among it: ref → id of what it points at."""
+        if self._mirror is not None:
+            return self._mirror.refs()
+        with named(f"refs of {self.place}", path=str(self.path)):
+            refs = self._git().references
+            found: dict[str, str] = {}
+            for name in (*refs, "HEAD"):
+                with suppress(KeyError):  # it leads to a branch that isn't born
+                    found[name] = str(refs[name].resolve().target)
+            return found
+
+    def _led_to(self, commit: str, refs: Mapping[str, str]) -> bool:
+        """Whether the commit is of any branch or tag: what was taken back is published no more, though it may lie there."""
+        with named(f"history of {self.place}", path=str(self.path)):
+            git = self._git()
+            walk = git.walk(None)
+            for name, id in refs.items():
+                if name.startswith(("refs/heads/", "refs/tags/")):
+                    with suppress(pygit2.InvalidSpecError):  # a tag may be of anything
+                        walk.push(git[id].peel(pygit2.Commit).id)
+            return any(str(one.id) == commit for one in walk)
 
     def take(
         self, commit: str, folder: str, into: Content, *, files: int, size: int
@@ -56,8 +86,8 @@ class Elsewhere:
         """Copy the plain files of `folder` (all when empty) at `commit`: path → blob id, and the paths of links and
         submodules, which are left out. Raises Refused: repo-rev when there is no such folder, repo-too-big when there
         are more than so many `files` or bytes (`size`, unpacked)."""
-        git = self._git()
         with named(f"commit {commit[:7]} of {self.place}"):
+            git = self._git()
             tree = git[commit].peel(pygit2.Commit).tree
             here: pygit2.Object | None = tree
             if folder:
@@ -85,10 +115,10 @@ class Elsewhere:
         return dict(sorted(found.items())), tuple(sorted(left_out))
 
     def _git(self) -> pygit2.Repository:
-        return pygit2.Repository(str(self.path))
+        return _open(self.path)
 
     def _here(self, id: str) -> bool:
-        if not self._mirror.exists:
+        if self._mirror is not None and not self._mirror.exists:
             return False
         git = self._git()
         thing = git.get(id)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pygit2
 from pygit2.enums import CredentialType, Feature, FetchPrune
@@ -73,6 +73,14 @@ def is_remote(place: str) -> bool:
     return "://" in place or (bool(_SCP.match(place)) and not os.path.exists(place))
 
 
+def local_path(place: str) -> Path | None:
+    """The path that `place` is, or that it is as a file:// URL; None for what is on no disk of this machine."""
+    if place.startswith("/"):
+        return Path(place)
+    parts = urlsplit(place)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
 def ssh_host(url: str) -> tuple[str, int] | None:
     """Host and port of an SSH URL, None for another."""
     if "://" not in url:
@@ -105,10 +113,8 @@ class Mirror:
 
     def fetch(self, refs: Sequence[str] = ("refs/heads/*",), *, depth: int = 0) -> None:
         """Bring these refs up to date (all branches, and the tags on them); what is gone there goes here. `depth`: so many
-        commits of each, where the transport can; 0 is all of them. Raises Refused."""
+        commits of each, which libgit2 can't have of file://; 0 is all of them. Raises Refused."""
         specs = [f"+{ref}:{ref}" for ref in refs]
-        # libgit2's own transport, that of file://, knows no depth.
-        depth = 0 if urlsplit(self.url).scheme == "file" else depth
         self._ask(
             f"fetch of {self.shown}",
             lambda remote, callbacks: remote.fetch(specs, callbacks=callbacks, prune=FetchPrune.PRUNE, depth=depth),
@@ -350,4 +356,4 @@ def knows(lines: Iterable[str], host: str, port: int = 22) -> bool:
     return False
 
 
-__all__ = ["Credentials", "Mirror", "is_remote", "knows", "ssh_host"]
+__all__ = ["Credentials", "Mirror", "is_remote", "knows", "local_path", "mirror_of", "ssh_host"]

@@ -55,7 +55,8 @@ def git(tmp_path: Path) -> Git:
 
 
 def serve(web: Web, git: Git, login: str = "") -> str:
-    """Git's own http-backend below /docs.git; its URL."""
+    """Git's own http-backend below /docs.git, for a folder docs; its URL."""
+    below = f"/{git.folder.name}.git"
     wanted = "Basic " + base64.b64encode(login.encode()).decode()
 
     def page(handler: http.server.BaseHTTPRequestHandler) -> None:
@@ -71,7 +72,7 @@ def serve(web: Web, git: Git, login: str = "") -> str:
             ["git", "http-backend"], input=body, capture_output=True, check=False,
             env={
                 **os.environ, "GIT_PROJECT_ROOT": str(git.folder / ".git"), "GIT_HTTP_EXPORT_ALL": "1",
-                "PATH_INFO": path.removeprefix("/docs.git"), "QUERY_STRING": query, "REQUEST_METHOD": handler.command,
+                "PATH_INFO": path.removeprefix(below), "QUERY_STRING": query, "REQUEST_METHOD": handler.command,
                 "CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": handler.headers.get("Content-Type") or "",
                 "GIT_PROTOCOL": handler.headers.get("Git-Protocol") or "",
             },
@@ -85,9 +86,9 @@ def serve(web: Web, git: Git, login: str = "") -> str:
         handler.end_headers()
         handler.wfile.write(content)
 
-    for path in ("/docs.git/info/refs", "/docs.git/git-upload-pack"):
-        web.pages[path] = page
-    return f"{web.url}/docs.git"
+    for path in ("/info/refs", "/git-upload-pack"):
+        web.pages[below + path] = page
+    return web.url + below
 
 
 # ---------------------------------------------------------------- refs
@@ -118,7 +119,8 @@ def test_a_tree_of_git_and_of_an_archive_are_one(git: Git, make_sources: Make, t
     assert packed.tree == sources.resolve({"git": str(git.folder)}).tree
 
 
-def test_tags_whole_refs_and_commits_of_any_branch(git: Git, make_sources: Make) -> None:
+@pytest.mark.parametrize("here", [True, False])
+def test_tags_whole_refs_and_commits_of_any_branch(git: Git, web: Web, make_sources: Make, here: bool) -> None:
     first = git.commit(a="1")
     git("tag", "-a", "v1", "-m", "one")
     git("tag", "light")
@@ -131,17 +133,41 @@ def test_tags_whole_refs_and_commits_of_any_branch(git: Git, make_sources: Make)
     orphan = git.commit(a="4")
     git("tag", "apart")
     git("checkout", "-q", "main")
-    sources = make_sources(str(git.folder))
+    git("checkout", "-q", "--detach")
+    back = git.commit(a="taken back")
+    git("checkout", "-q", "main")
+    place = str(git.folder) if here else serve(web, git)
+    sources = make_sources(place)
     for ref, commit in {
         "main": third, "v1": first, "light": first, "side": second, "refs/pull/7/head": second, "refs/tags/v1": first,
         "apart": orphan, first: first, second: second, orphan: orphan,
     }.items():  # fmt: skip
-        assert sources.resolve({"git": str(git.folder), "ref": ref}).digest == f"git:{commit}", ref
+        assert sources.resolve({"git": place, "ref": ref}).digest == f"git:{commit}", ref
     git("branch", "v1", second)
-    assert sources.resolve({"git": str(git.folder), "ref": "v1"}).digest == f"git:{second}", "a branch comes first"
-    for ref in ("nothing", "0" * 40, third[:7]):
-        told = refusal(lambda ref=ref: sources.resolve({"git": str(git.folder), "ref": ref}))  # type: ignore[misc]
+    assert sources.resolve({"git": place, "ref": "v1"}).digest == f"git:{second}", "a branch comes first"
+    for ref in ("nothing", "0" * 40, back, third[:7]):
+        told = refusal(lambda ref=ref: sources.resolve({"git": place, "ref": ref}))  # type: ignore[misc]
         assert told.code == "repo-rev" and ref in told.message
+
+
+def test_one_on_this_machine_is_read_where_it_lies(git: Git, make_sources: Make, tmp_path: Path) -> None:
+    first = git.commit(a__b="1", big=os.urandom(100_000).hex())
+    git("rm", "-q", "big")
+    git.commit(a__b="2")
+    git("clone", "-q", "--bare", str(git.folder), str(tmp_path / "docs.git"))
+    sources = make_sources(str(tmp_path), size=50_000)
+    for place in (git.folder, tmp_path / "docs.git", f"file://{git.folder}"):
+        found = sources.resolve({"git": str(place)})
+        assert contents(sources, found.files) == {"a/b": b"2"}
+        assert sources.resolve({"git": str(place), "ref": first, "folder": "a"}).digest == f"git:{first}"
+    assert not (tmp_path / "state/outside/mirrors").exists()
+    # A folder of somebody's checkout is no repository that was meant.
+    for place in (git.folder / "a", tmp_path / "nowhere"):
+        told = refusal(lambda place=place: sources.resolve({"git": str(place)}))  # type: ignore[misc]
+        assert told.code == "repo-missing" and str(place) in told.message
+    git("symbolic-ref", "HEAD", "refs/heads/unborn")
+    git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/gone")
+    assert sources.refresh([{"git": str(git.folder)}]) == ()
 
 
 def test_over_http_only_the_last_commit_comes_and_nothing_when_nothing_moved(

@@ -47,11 +47,11 @@ def git(tmp_path: Path) -> Git:
 
 
 @pytest.fixture
-def sources(tmp_path: Path, clock: Clock) -> Callable[..., Sources]:
+def sources(tmp_path: Path, clock: Clock, web: Web) -> Callable[..., Sources]:
     """Each is what a new process would have."""
 
-    def make(size: int = 10**9, *prefixes: str) -> Sources:
-        trust = Trust((str(tmp_path), *prefixes))
+    def make(size: int = 10**9) -> Sources:
+        trust = Trust((str(tmp_path), web.url))
         return Sources(tmp_path / "state", trust, Limits(spare=0, size=size), now=clock)
 
     return make
@@ -75,14 +75,14 @@ def on_disk(folder: Path) -> int:
 
 
 def test_what_no_commit_names_goes_a_day_after_its_last_use(
-    git: Git, sources: Callable[..., Sources], clock: Clock, tmp_path: Path
+    git: Git, web: Web, sources: Callable[..., Sources], clock: Clock, tmp_path: Path
 ) -> None:
     git.commit(a="1")
-    kept, dropped = {"git": str(git.folder)}, {"git": str(git.folder), "folder": "b"}
+    kept, dropped = {"git": serve(web, git)}, {"git": serve(web, git), "folder": "b"}
     git.commit(b__c="2")
     other = Git(tmp_path / "other")
     other.commit(x="3")
-    elsewhere = {"git": str(other.folder)}
+    elsewhere = {"git": serve(web, other)}
     assert sources().refresh([kept, dropped, elsewhere]) == ()
     clock.now += UNNAMED - 1
     assert sources().refresh([kept]) == ()
@@ -103,12 +103,14 @@ def test_what_no_commit_names_goes_a_day_after_its_last_use(
     assert not list((tmp_path / "state/outside/mirrors").glob("*"))
 
 
-def versions(git: Git, sources: Callable[..., Sources], clock: Clock, count: int, size: int = 0) -> list[Resolved]:
+def versions(
+    git: Git, sources: Callable[..., Sources], clock: Clock, count: int, size: int = 0, place: str = ""
+) -> list[Resolved]:
     """So many versions of one source, an hour between them; the newest first."""
     found = []
     for number in range(count):
         git.commit(a=f"only in {number}" + os.urandom(size // 2).hex(), same="same")
-        found.insert(0, sources().resolve({"git": str(git.folder)}))
+        found.insert(0, sources().resolve({"git": place or str(git.folder)}))
         clock.now += HOUR + 1
     return found
 
@@ -132,7 +134,7 @@ def test_the_last_few_versions_of_a_source_stay_for_a_rollback_and_what_is_put_b
 
 
 def test_the_bound_holds_for_all_that_isn_t_wanted_and_the_longest_unused_goes_first(
-    git: Git, sources: Callable[..., Sources], clock: Clock, tmp_path: Path
+    git: Git, web: Web, sources: Callable[..., Sources], clock: Clock, tmp_path: Path
 ) -> None:
     told = {"git": str(git.folder)}
     made = versions(git, sources, clock, 5, size=200_000)  # of random digits half is left by zlib
@@ -140,7 +142,7 @@ def test_the_bound_holds_for_all_that_isn_t_wanted_and_the_longest_unused_goes_f
     for number in range(4):
         other = Git(tmp_path / f"other{number}")
         other.commit(a=os.urandom(100_000).hex())
-        others.append({"git": str(other.folder)})
+        others.append({"git": serve(web, other)})
         sources().resolve(others[-1])
         clock.now += 60
     clock.now += RECENT
@@ -189,22 +191,18 @@ def test_it_is_due_once_an_hour(git: Git, sources: Callable[..., Sources], clock
     assert sources().due()
 
 
-def test_a_mirror_that_grew_is_fetched_anew_where_it_comes_shallow(
+def test_a_mirror_that_grew_is_fetched_anew(
     git: Git, web: Web, sources: Callable[..., Sources], tmp_path: Path
 ) -> None:
     git.commit(a="1")
-    here, there = {"git": str(git.folder)}, {"git": serve(web, git)}
-    mirrors = {}
-    for told in (here, there):
-        before = set((tmp_path / "state/outside/mirrors").glob("*.git"))
-        sources(100_000, web.url).resolve(told)
-        [mirrors[told["git"]]] = set((tmp_path / "state/outside/mirrors").glob("*.git")) - before
-    for mirror in mirrors.values():
-        (mirror / "objects/pack/old.pack").write_bytes(bytes(200_000))
-    sources(100_000, web.url).tidy([here, there])
-    assert mirrors[here["git"]].exists() and not mirrors[there["git"]].exists()
+    told = {"git": serve(web, git)}
+    sources(100_000).resolve(told)
+    [mirror] = (tmp_path / "state/outside/mirrors").glob("*.git")
+    (mirror / "objects/pack/old.pack").write_bytes(bytes(200_000))
+    sources(100_000).tidy([told])
+    assert not mirror.exists()
     git.commit(a="2")
-    assert sources(100_000, web.url).refresh([there]) == ()
+    assert sources(100_000).refresh([told]) == ()
 
 
 KILLED = """
@@ -227,19 +225,20 @@ sources.tidy([{"git": place}], before=1)
 
 
 def test_killed_at_any_step_what_is_wanted_is_whole_and_the_next_time_does_the_rest(
-    git: Git, sources: Callable[..., Sources], clock: Clock, tmp_path: Path
+    git: Git, web: Web, sources: Callable[..., Sources], clock: Clock, tmp_path: Path
 ) -> None:
-    told, script, state = {"git": str(git.folder)}, tmp_path / "killed.py", tmp_path / "state"
+    place, script, state = serve(web, git), tmp_path / "killed.py", tmp_path / "state"
     script.write_text(KILLED)
     other = Git(tmp_path / "other")
     other.commit(x="3")
+    told, elsewhere = {"git": place}, {"git": serve(web, other)}
     point = killed = 0
     while True:
-        sources().resolve({"git": str(other.folder)})
-        versions(git, sources, clock, 3)
+        sources().resolve(elsewhere)
+        versions(git, sources, clock, 3, place=place)
         clock.now += 2 * UNNAMED
         old(state / "content.git/objects")
-        words = [sys.executable, script, state, git.folder, str(point), str(clock.now)]
+        words = [sys.executable, script, state, place, str(point), str(clock.now)]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
         now = known(sources(), told)
         assert len(contents(sources(), now.files)) == 2
@@ -251,9 +250,9 @@ def test_killed_at_any_step_what_is_wanted_is_whole_and_the_next_time_does_the_r
         killed += 1
         point += 3
     assert killed >= 10
-    assert len(sources().before(told)) == 1 and sources().known({"git": str(other.folder)}) is None
+    assert len(sources().before(told)) == 1 and sources().known(elsewhere) is None
     assert subprocess.run(["git", "-C", state / "content.git", "fsck", "--strict"], check=False).returncode == 0
-    assert sources().refresh([told, {"git": str(other.folder)}]) == (), "no half of a mirror is left"
+    assert sources().refresh([told, elsewhere]) == (), "no half of a mirror is left"
     assert len(list((state / "outside/mirrors").glob("*.git"))) == 2
 
 
