@@ -193,7 +193,8 @@ def _look_at_end(file: IO[bytes], size: int, where: str, limits: Limits) -> None
     if at < 0 or len(tail) - at < 22:
         raise refused("source-unpack", f"{where}: the zip is damaged (its end is missing)")
     count, length = struct.unpack_from("<HL", tail, at + 10)
-    if (count == 0xFFFF or length == 0xFFFFFFFF) and at >= 20 and tail[at - 20 : at - 16] == b"PK\x06\x07":
+    # What the longer form says counts for zipfile wherever there is one, whatever the short form says.
+    if at >= 20 and tail[at - 20 : at - 16] == b"PK\x06\x07":
         (place,) = struct.unpack_from("<Q", tail, at - 12)
         file.seek(min(place, size))
         end = file.read(56)

@@ -31,11 +31,21 @@ def download(url: str, into: IO[bytes], trust: Trust, most: int, tick: Callable[
         found = _get(url, into, trust, most, tick)
         if found[0] != "moved":
             return found[1]
-        there = urljoin(url, found[1])
+        there = _led(url, found[1])
         if urlsplit(there).scheme not in ("https", "http"):
             raise refused("source-not-allowed", f"{redacted(url)} leads on to {redacted(there)}, which is not HTTP")
         url = there
     raise refused("source-unreachable", f"{redacted(url)}: more than {_HOPS} redirects")
+
+
+def _led(url: str, location: str) -> str:
+    """Where a redirect leads. Raises Refused for what is no URL, which a server may well say."""
+    try:
+        there = urljoin(url, location)
+        _ = urlsplit(there).port
+    except ValueError as error:
+        raise refused("source-unreachable", f"{redacted(url)} leads on to what is no URL ({error})") from None
+    return there
 
 
 def _get(url: str, into: IO[bytes], trust: Trust, most: int, tick: Callable[[], None]) -> tuple[str, str]:
@@ -62,11 +72,10 @@ def _get(url: str, into: IO[bytes], trust: Trust, most: int, tick: Callable[[], 
                     "source-unreachable", f"{redacted(url)}: the server packed the answer, which nobody asked for"
                 )
             told = answer.headers.get("Content-Length", "")
-            if told.isdecimal() and int(told) > most:
-                raise refused(
-                    "source-too-big", f"{redacted(url)}: {int(told):,} bytes, where at most {most:,} are taken"
-                )
-            return "here", _body(answer, int(told) if told.isdecimal() else -1, url, into, most, tick)
+            size = int(told) if told.isdecimal() and len(told) < 20 else -1
+            if size > most:
+                raise refused("source-too-big", f"{redacted(url)}: {size:,} bytes, where at most {most:,} are taken")
+            return "here", _body(answer, size, url, into, most, tick)
     finally:
         line.close()
 
@@ -164,7 +173,8 @@ class _Named:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (OSError, http.client.HTTPException)):
+        # A ValueError is what http.client makes of an address that can't be asked for: of letters beyond ASCII.
+        if isinstance(error, (OSError, http.client.HTTPException, ValueError)):
             why = redacted(getattr(error, "strerror", None) or str(error) or type(error).__name__)
             raise refused("source-unreachable", f"{self._url}: {why[:200]}") from error
 

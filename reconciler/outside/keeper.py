@@ -25,6 +25,7 @@ from ..core.model import Json
 from ..core.outside import Resolved, Trouble
 from ..core.problem import Problem, Refused, in_order
 from ..repo import Credentials
+from ..repo.troubles import redacted
 from ..settings import Settings
 from . import asking
 from .known import Known, Told, own_of
@@ -33,7 +34,7 @@ from .leases import held, hold
 from .names import Limits
 from .spec import BranchesSource, GitSource, Source
 from .tidying import BEFORE, RECENT, Rule, Tidying, drop_mirrors
-from .troubles import on_disk, with_what_holds
+from .troubles import on_disk, refused, with_what_holds
 from .trust import Trust
 from .turns import Turns
 
@@ -142,6 +143,10 @@ class Sources(Known):
             self._ask(source)
         except Refused as wrong:
             return wrong.problems[0]
+        except Exception as error:
+            # A fault of ours with what one source says must not keep what the others say from being written down.
+            where = redacted(source.place) or "this repository"
+            return refused("source-unreachable", f"{where}: {type(error).__name__}: {error}").problems[0]
         return None
 
     def _ask(self, source: Source) -> Resolved:

@@ -11,9 +11,9 @@ from .names import Limits
 from .troubles import refused
 
 PIECE = 64 * 1024
-_HEADER = 1024 * 1024
+_HEADER = 32 * 1024
 """Bytes that one member's headers may take: a name, its times. Tar's extended headers say their own length, and a reader
-would keep all of it in memory."""
+would keep all of it in memory; tarfile before 3.11.10 and 3.12.6 takes the square of it in time (CVE-2024-6232)."""
 _XZ_MEMORY = 256 * 1024 * 1024
 """`xz -9` takes 65 MB to unpack; a header may ask for 4 GB."""
 

@@ -173,6 +173,9 @@ def _wrong_place(what: str, place: str) -> list[str]:
         _ = parts.port
     except ValueError:
         return [f"{what} is no valid URL"]
+    if what != "archive" and "://" in place and any(sign in place for sign in "?#\\"):
+        # libgit2 goes on behind them to look for the server's name: another one than is judged by.
+        return [f"{what}: the URL of a {'repository' if what == 'git' else what} has no ?, no # and no backslash"]
     if parts.scheme and (parts.password or (parts.username and parts.scheme not in ("ssh", "git+ssh", "ssh+git"))):
         return [f"{what}: a login has no place in a manifest; {CODES['source-not-allowed'].cure}"]
     if "://" not in place and not place.startswith("/") and not (what == "git" and is_remote(place)):

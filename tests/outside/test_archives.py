@@ -9,6 +9,7 @@ import os
 import struct
 import subprocess
 import tarfile
+import time
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -264,6 +265,28 @@ def test_a_zips_directory_that_says_too_much_is_not_read(builds: Builds) -> None
     assert builds.refused(bytes(data))[0] == "source-too-big"
     struct.pack_into("<L", data, end + 12, 7)
     assert builds.refused(bytes(data))[0] == "source-unpack"
+
+
+def test_the_longer_form_of_a_zips_end_counts_too(builds: Builds) -> None:
+    """APPNOTE 4.3.14, 4.3.15: zipfile goes by it even where the short form holds numbers that fit."""
+    data = zipped({f"f{number}": b"" for number in range(101)})
+    end = data.rindex(b"PK\x05\x06")
+    count, length, start = struct.unpack_from("<HLL", data, end + 10)
+    longer = struct.pack("<4sQHHLLQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, length, start)
+    place = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
+    short = struct.pack("<4sHHHHLLH", b"PK\x05\x06", 0, 0, 1, 1, 50, start, 0)
+    code, message = builds.refused(data[:end] + longer + place + short, files=100)
+    assert code == "source-too-big" and "the zip has 101 members" in message
+
+
+def test_a_header_of_digits_alone_takes_no_time(builds: Builds) -> None:
+    header = tarfile.TarInfo("pax")
+    header.type, header.size = tarfile.XHDTYPE, 1000 * 1024
+    started = time.process_time()
+    assert builds.refused(header.tobuf(tarfile.USTAR_FORMAT) + b"1" * header.size)[0] == "source-too-big"
+    header.size = 31 * 1024
+    builds.refused(header.tobuf(tarfile.USTAR_FORMAT) + b"1" * header.size)
+    assert time.process_time() - started < 10
 
 
 def test_xz_that_wants_gigabytes_of_memory_is_refused(builds: Builds) -> None:

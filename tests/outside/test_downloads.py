@@ -64,6 +64,17 @@ def test_a_redirect_never_leads_into_a_private_network_or_off_tls(to: str, web: 
     assert told.code in ("source-not-allowed", "source-unreachable") and len(web.asked) == 1
 
 
+@pytest.mark.parametrize("to", ["http://[::1/", "http://localhost:99999999/x", "/\xfc", "//[/", "/a b"])
+def test_what_is_no_address_is_not_followed(to: str, web: Web, make_sources: Make) -> None:
+    web.leads("/a.tgz", to)
+    web.pages["/b.tgz"] = DATA
+    sources = make_sources(web.url)
+    assert refusal(lambda: sources.resolve(archive(f"{web.url}/a.tgz"))).code == "source-unreachable"
+    problems = sources.refresh([archive(f"{web.url}/a.tgz"), archive(f"{web.url}/b.tgz")])
+    assert [problem.code for problem in problems] == ["source-unreachable"]
+    assert sources.known(archive(f"{web.url}/b.tgz"))
+
+
 def test_redirects_without_end_end(web: Web, make_sources: Make) -> None:
     web.leads("/a", "/b")
     web.leads("/b", "/a")
@@ -120,6 +131,16 @@ def test_a_login_has_no_place_in_a_manifest(make_sources: Make) -> None:
         assert problem.code == "source-spec" and "login" in problem.message and "t0ken" not in problem.message
 
 
+@pytest.mark.parametrize(
+    "place", ["https://a.example?@10.0.0.1:8443/x", "https://a.example#@10.0.0.1/x", "https://a.example\\@10.0.0.1/x"]
+)
+def test_a_repositorys_url_names_one_server_whoever_reads_it(place: str, make_sources: Make) -> None:
+    """Python's urllib takes a.example for the server, libgit2 10.0.0.1."""
+    told = refusal(lambda: make_sources("https://a.example").resolve({"git": place, "folder": "x"}))
+    assert told.code == "source-spec"
+    assert refusal(lambda: make_sources("s3://sites/a").resolve({"bucket": "s3://sites/a?b"})).code == "source-spec"
+
+
 # ---------------------------------------------------------------- servers that misbehave
 
 
@@ -144,6 +165,12 @@ def test_what_a_server_says_instead_is_told(web: Web, make_sources: Make) -> Non
         handler.send_header("Content-Length", str(10**12))
         handler.end_headers()
 
+    def digits(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "9" * 5000)
+        handler.end_headers()
+        handler.wfile.write(bytes(1_100_000))
+
     def endless(handler: Handler) -> None:
         handler.send_response(200)
         handler.end_headers()
@@ -161,7 +188,7 @@ def test_what_a_server_says_instead_is_told(web: Web, make_sources: Make) -> Non
 
     for page, code, words in [
         (packed, "source-unreachable", "packed"), (cut, "source-unreachable", "cut after 50"), (large, "source-too-big", "1,000,000,000,000"),
-        (endless, "source-too-big", "more than 1,000,000"), (nonsense, "source-unreachable", ""), (headers, "source-unreachable", ""),
+        (digits, "source-too-big", "more than 1,000,000"), (endless, "source-too-big", "more than 1,000,000"), (nonsense, "source-unreachable", ""), (headers, "source-unreachable", ""),
     ]:  # fmt: skip
         web.pages["/a.tgz"] = page
         told = refusal(lambda: make_sources(web.url, size=1_000_000).resolve(archive(f"{web.url}/a.tgz")))
