@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 from ..core.problem import Problem, Refused
 from ..outside import troubles
 from ..outside.once import Once
+from ..outside.turns import PATIENCE
 from ..settings import Settings, load
 
 if TYPE_CHECKING:
     from ..world import World
-
-
-PATIENCE = 1.0
-"""Seconds to wait for a round's end."""
 
 
 def outside_of(settings: Settings) -> Once:

@@ -36,15 +36,13 @@ from .spec import BranchesSource, GitSource, Source
 from .tidying import BEFORE, RECENT, Rule, Tidying, drop_mirrors
 from .troubles import on_disk, refused, with_what_holds
 from .trust import Trust
-from .turns import Turns
+from .turns import PATIENCE, Turns
 
 _AT_ONCE = 4
 EVERY = 3600.0
 """Seconds between two times that things are tidied."""
 UNNAMED = 86_400.0
 """Seconds that a source stays which no commit names any more: what comes back later is asked anew before it is served."""
-PATIENCE = 1.0
-"""Seconds to wait for those who ask: who tidies may be holding up others meanwhile."""
 
 
 class Sources(Known):

@@ -19,6 +19,8 @@ from .troubles import on_disk, refused
 
 WAIT = 150.0
 """Seconds to wait for another process; longer than one source may take."""
+PATIENCE = 1.0
+"""Seconds that who tidies waits for others: he may be holding up more of them meanwhile."""
 
 
 class Turns:
