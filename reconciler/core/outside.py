@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from .model import Json
 from .problem import Problem
 
+ELSEWHERE: Mapping[str, tuple[str, ...]] = {
+    "git": ("ref", "folder"),
+    "archive": ("sha256", "folder"),
+    "bucket": ("folder",),
+}
+"""What names a place that isn't the fleet's own repository, and what may be said beside each."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resolved:
@@ -44,4 +51,4 @@ class Trouble:
         return cls(since=since if isinstance(since, float) else 0.0, problem=Problem(**words))  # type: ignore[arg-type]
 
 
-__all__ = ["Resolved", "Trouble"]
+__all__ = ["ELSEWHERE", "Resolved", "Trouble"]

@@ -14,9 +14,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..core.model import State
+from ..core.outside import ELSEWHERE
 from ..core.problem import Problem, Refused
 from ..outside.once import folder_of
-from ..outside.spec import ELSEWHERE
 from ..outside.troubles import without_times
 from ..settings import Settings
 from .log import Log

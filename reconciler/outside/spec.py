@@ -21,6 +21,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from ..core.model import Json
+from ..core.outside import ELSEWHERE
 from ..core.problem import Problem, Refused
 from ..repo.remote import is_remote
 from .troubles import CODES
@@ -28,10 +29,6 @@ from .troubles import CODES
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _REF = re.compile(r"(?!.*(\.\.|@\{|//))[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,199}")
 _SCP = re.compile(r"(?:([^@/:\s]+)@)?([^/:\s]+):(\S+)")
-
-
-ELSEWHERE = ("git", "archive", "bucket")
-"""What names a place that isn't the fleet's own repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +118,8 @@ def source_of(told: Mapping[str, Json]) -> Source:
         first, texts = ["git"], {"git": "", **texts}
     if len(first) != 1:
         raise _refused("one of git, archive or bucket must be said")
-    allowed = {
-        "git": {"git", "ref", "folder"},
-        "archive": {"archive", "sha256", "folder"},
-        "bucket": {"bucket", "folder"},
-    }
-    wrong += [f"{name} has no place beside {first[0]}" for name in sorted(set(told) - allowed[first[0]])]
+    others = set(told) - {first[0], *ELSEWHERE[first[0]]}
+    wrong += [f"{name} has no place beside {first[0]}" for name in sorted(others)]
     place = texts.get(first[0], "")
     folder = texts.get("folder", "").strip("/")
     folder = "" if folder == "." else folder

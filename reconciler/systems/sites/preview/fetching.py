@@ -13,7 +13,7 @@ from pathlib import Path
 
 from reconciler.clock import rfc3339
 from reconciler.core.model import State
-from reconciler.core.outside import Resolved
+from reconciler.core.outside import ELSEWHERE, Resolved
 from reconciler.core.problem import Problem, Refused
 from reconciler.manifests.documents import Entry
 from reconciler.outside.once import ByHand
@@ -103,7 +103,7 @@ def _came(fetched: Fetched, before: Resolved | None) -> str:
 
 
 def _place(source: State) -> str:
-    named = next((source[name] for name in ("git", "archive", "bucket") if name in source), None)
+    named = next((source[name] for name in ELSEWHERE if name in source), None)
     place = redacted(str(named)) if named is not None else f"this repository at {source.get('ref')}"
     return f"{place}, folder {source['folder']}" if "folder" in source else place
 

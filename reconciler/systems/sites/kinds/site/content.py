@@ -7,10 +7,7 @@ from dataclasses import dataclass
 
 from reconciler.core.kind import Finding, Resolving
 from reconciler.core.model import State
-
-PLACES = ("git", "archive", "bucket")
-_BESIDE = {"git": ("ref",), "archive": ("sha256",), "bucket": (), "folder": ("ref",)}
-"""What may be said beside each of them, and `folder`."""
+from reconciler.core.outside import ELSEWHERE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,12 +50,12 @@ def content_of(spec: State, ask: Resolving) -> Content:
 
 def outside(said: State) -> bool:
     """Whether it isn't a folder of the manifest's own commit."""
-    return "ref" in said or any(place in said for place in PLACES)
+    return "ref" in said or any(place in said for place in ELSEWHERE)
 
 
 def wrong(said: State) -> Iterator[Finding]:
     """What is wrong with `from` as a whole."""
-    named = [place for place in PLACES if place in said]
+    named = [place for place in ELSEWHERE if place in said]
     if len(named) > 1:
         yield _finding(f"{' and '.join(named)}: content comes from one place", named[1])
         return
@@ -67,7 +64,7 @@ def wrong(said: State) -> Iterator[Finding]:
         return
     place = named[0] if named else "folder"
     for field in said:
-        if field not in (place, "folder", *_BESIDE[place]):
+        if field not in (place, *ELSEWHERE.get(place, ("ref",))):
             yield _finding(f"{field} has no place beside {place}", field)
     if place == "archive" and "sha256" not in said:
         yield _finding("an archive needs its sha256: what is served is what somebody reviewed")
