@@ -68,3 +68,9 @@ def make_git(tmp_path: Path) -> Callable[..., Git]:
         return git
 
     return make
+
+
+@pytest.fixture
+def docs(make_git: Callable[..., Git]) -> Git:
+    """The repository of a site's files, empty yet."""
+    return make_git("docs")

@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from lab import Fleet, LabHost
 from reconciler.outside.keeper import Sources
 from reconciler.outside.tidying import BEFORE
 from reconciler.settings import load
 from reconciler.world import World
 from tests.gits import Git
+from tests.gits import docs as docs
+from tests.gits import make_git as make_git
 from tests.gits import own_git_world as own_git_world
 
 from .test_rollback import shown
@@ -46,14 +46,6 @@ def versions(fleet: Fleet) -> dict[str, str]:
     """Version → what going back to it takes, the newest first."""
     told = json.loads(fleet.trueup("rollback", "docs", "--list", "--format", "json").stdout)
     return {one["version"]: one["back"]["how"] for one in told["versions"]}
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> Git:
-    git = Git(tmp_path / "docs")
-    git.folder.mkdir()
-    git("init", "-q", "-b", "main")
-    return git
 
 
 def test_what_is_put_back_stays_and_what_went_has_to_be_fetched_again(

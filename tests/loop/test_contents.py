@@ -23,15 +23,14 @@ from reconciler.outside.once import Once
 from reconciler.repo import GitRepo
 from reconciler.settings import Settings
 from tests.gits import Git
+from tests.gits import make_git as make_git
 from tests.gits import own_git_world as own_git_world
 from tests.outside.test_tidying import long_ago
 
 
 @pytest.fixture
-def docs(tmp_path: Path) -> Git:
-    made = Git(tmp_path / "docs")
-    made.folder.mkdir()
-    made("init", "-q", "-b", "main")
+def docs(make_git: Callable[..., Git]) -> Git:
+    made = make_git("docs")
     made.commit("one", a="1")
     return made
 

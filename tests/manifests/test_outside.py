@@ -18,6 +18,8 @@ from reconciler.outside.once import Once
 from reconciler.settings import Settings
 from reconciler.store import DuckStore
 from tests.gits import Git
+from tests.gits import docs as docs
+from tests.gits import make_git as make_git
 from tests.gits import own_git_world as own_git_world
 
 from .repo import MemoryFiles, fleet, manifest
@@ -59,14 +61,6 @@ def bringing(kinds: Kinds) -> Iterator[Kinds]:
         probes={**kinds.probes, "Bringing": ""},
     )
     Bringing.resolved = 0
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> Git:
-    made = Git(tmp_path / "docs")
-    made.folder.mkdir()
-    made("init", "-q", "-b", "main")
-    return made
 
 
 @pytest.fixture

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from reconciler import manifests
 from reconciler.core.model import Key
 from reconciler.manifests import load_kinds
 from reconciler.outside.once import Once
 from reconciler.settings import Settings
 from tests.gits import Git
+from tests.gits import docs as docs
+from tests.gits import make_git as make_git
 from tests.gits import own_git_world as own_git_world
 from tests.manifests.repo import fleet, manifest
 
 KINDS = load_kinds()
 PAGES = {"index_dot_html": "<a href=/there>x</a>", "there_dot_html": "there"}
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> Git:
-    made = Git(tmp_path / "docs")
-    made.folder.mkdir()
-    made("init", "-q", "-b", "main")
-    return made
 
 
 def read(docs: Git, tmp_path: Path, more: str = "") -> manifests.Reading:
