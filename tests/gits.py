@@ -33,7 +33,7 @@ class Git:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
 
-    def commit(self, message: str, author: str = "Ada", **files: str) -> str:
+    def commit(self, message: str = "x", author: str = "Ada", **files: str) -> str:
         """Commit `files` (`__` stands for a slash, `_dot_` for a dot) and give the commit's id."""
         for name, text in files.items():
             self.write(name.replace("__", "/").replace("_dot_", "."), text)

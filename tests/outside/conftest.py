@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import io
 import os
-import ssl
-import subprocess
 import tarfile
-import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +17,7 @@ from reconciler.outside.keeper import Sources
 from reconciler.outside.names import Limits
 from reconciler.outside.trust import Trust
 from tests.gits import own_git_world as own_git_world
+from tests.webs import Web, certificate
 
 PAGES = {"index.html": b"<h1>Hello</h1>\n", "css/site.css": b"h1 { color: red }\n", "about/index.html": b"about\n"}
 
@@ -67,56 +64,6 @@ def make_sources(tmp_path: Path) -> Callable[..., Sources]:
     return make
 
 
-class Web:
-    """A web server: path → answer. Counts who asked."""
-
-    def __init__(self, certificate: tuple[Path, Path] | None = None) -> None:
-        self.pages: dict[str, bytes | Callable[[http.server.BaseHTTPRequestHandler], None]] = {}
-        self.asked: list[str] = []
-        self.headers: list[Mapping[str, str]] = []
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.asked.append(self.path)
-                outer.headers.append(dict(self.headers.items()))
-                page = outer.pages.get(self.path.partition("?")[0])
-                if callable(page):
-                    page(self)
-                    return
-                self.send_response(200 if page is not None else 404)
-                self.send_header("Content-Length", str(len(page or b"")))
-                self.end_headers()
-                self.wfile.write(page or b"")
-
-            do_POST = do_GET
-
-            def log_message(self, format: str, *args: object) -> None:
-                return
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        if certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*certificate)
-            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.url = f"http{'s' if certificate else ''}://localhost:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-    def leads(self, path: str, to: str, status: int = 302) -> None:
-        def page(handler: http.server.BaseHTTPRequestHandler) -> None:
-            handler.send_response(status)
-            handler.send_header("Location", to)
-            handler.send_header("Content-Length", "0")
-            handler.end_headers()
-
-        self.pages[path] = page
-
-
 @pytest.fixture
 def web() -> Iterator[Web]:
     server = Web()
@@ -127,14 +74,8 @@ def web() -> Iterator[Web]:
 @pytest.fixture
 def tls_web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     """Over TLS, with a certificate of an authority that this process trusts."""
-    key, certificate = tmp_path / "web.key", tmp_path / "web.crt"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    server = Web((certificate, key))
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    server = Web(signed := certificate(tmp_path))
+    monkeypatch.setenv("SSL_CERT_FILE", str(signed[0]))
     yield server
     server.close()
 

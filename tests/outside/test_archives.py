@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from reconciler.core.problem import Refused
 from reconciler.outside.keeper import Sources
 from reconciler.repo import blob_id
+from tests.webs import Web
 
-from .conftest import PAGES, Web, contents, refusal, sha256, tarred, zipped
+from .conftest import PAGES, contents, refusal, sha256, tarred, zipped
 
 Make = Callable[..., Sources]
 

@@ -11,8 +11,9 @@ import pytest
 
 from reconciler.outside.keeper import Sources
 from reconciler.outside.trust import Trust, public
+from tests.webs import Web
 
-from .conftest import PAGES, Web, contents, refusal, sha256, tarred
+from .conftest import PAGES, contents, refusal, sha256, tarred
 
 Make = Callable[..., Sources]
 DATA = tarred(PAGES)

@@ -20,9 +20,10 @@ from reconciler.outside.keeper import Sources
 from reconciler.outside.names import Limits
 from reconciler.outside.spec import key_of, source_of
 from reconciler.outside.trust import Trust
+from tests.webs import Web, serve
 
-from .conftest import Web, contents, refusal, sha256, tarred
-from .test_repositories import Git, serve
+from .conftest import contents, refusal, sha256, tarred
+from .test_repositories import Git
 
 Make = Callable[..., Sources]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import http.server
 import os
 import subprocess
 from collections.abc import Callable
@@ -18,77 +16,26 @@ from reconciler.outside.names import Limits
 from reconciler.outside.trust import Trust
 from reconciler.repo import Credentials
 from reconciler.repo.remote import Mirror
+from tests import gits
+from tests.webs import Web, serve
 
-from .conftest import PAGES, Web, contents, refusal, tarred
+from .conftest import PAGES, contents, refusal, tarred
 
 Make = Callable[..., Sources]
 
 
-class Git:
+class Git(gits.Git):
     """A repository with one branch, main."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        super().__init__(folder)
         folder.mkdir()
         self("init", "-q", "-b", "main")
-
-    def __call__(self, *args: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", self.folder, *args], capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def commit(self, **files: str) -> str:
-        for name, text in files.items():
-            place = self.folder / name.replace("__", "/")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
-        self("add", "-A")
-        self("commit", "-q", "--allow-empty", "-m", "x")
-        return self("rev-parse", "HEAD")
 
 
 @pytest.fixture
 def git(tmp_path: Path) -> Git:
     return Git(tmp_path / "docs")
-
-
-def serve(web: Web, git: Git, login: str = "") -> str:
-    """Git's own http-backend below /docs.git, for a folder docs; its URL."""
-    below = f"/{git.folder.name}.git"
-    wanted = "Basic " + base64.b64encode(login.encode()).decode()
-
-    def page(handler: http.server.BaseHTTPRequestHandler) -> None:
-        if login and handler.headers.get("Authorization") != wanted:
-            handler.send_response(401)
-            handler.send_header("WWW-Authenticate", 'Basic realm="git"')
-            handler.send_header("Content-Length", "0")
-            handler.end_headers()
-            return
-        path, _, query = handler.path.partition("?")
-        body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-        done = subprocess.run(
-            ["git", "http-backend"], input=body, capture_output=True, check=False,
-            env={
-                **os.environ, "GIT_PROJECT_ROOT": str(git.folder / ".git"), "GIT_HTTP_EXPORT_ALL": "1",
-                "PATH_INFO": path.removeprefix(below), "QUERY_STRING": query, "REQUEST_METHOD": handler.command,
-                "CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": handler.headers.get("Content-Type") or "",
-                "GIT_PROTOCOL": handler.headers.get("Git-Protocol") or "",
-            },
-        )  # fmt: skip
-        head, _, content = done.stdout.partition(b"\r\n\r\n")
-        handler.send_response(200)
-        for line in head.decode().splitlines():
-            name, _, value = line.partition(": ")
-            handler.send_header(name, value)
-        handler.send_header("Content-Length", str(len(content)))
-        handler.end_headers()
-        handler.wfile.write(content)
-
-    for path in ("/info/refs", "/git-upload-pack"):
-        web.pages[below + path] = page
-    return web.url + below
 
 
 # ---------------------------------------------------------------- refs

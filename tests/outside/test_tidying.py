@@ -21,9 +21,10 @@ from reconciler.outside.once import KEPT, ByHand, Once
 from reconciler.outside.tidying import RECENT
 from reconciler.outside.trust import Trust
 from reconciler.settings import Settings
+from tests.webs import Web, serve
 
-from .conftest import Web, contents, refusal, sha256, tarred
-from .test_repositories import Git, serve
+from .conftest import contents, refusal, sha256, tarred
+from .test_repositories import Git
 
 HOUR = 3600.0
 

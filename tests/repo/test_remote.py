@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import http.server
 import os
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +20,7 @@ from reconciler.core.problem import Refused
 from reconciler.repo import Credentials, GitRepo
 from reconciler.repo.remote import is_remote, knows, ssh_host
 from reconciler.settings import Settings
+from tests.webs import Web, certificate, serve
 
 MakeGit = Callable[..., Any]
 
@@ -225,70 +222,23 @@ def test_over_ssh_a_key_logs_in_and_the_servers_key_is_verified(
 
 
 @pytest.fixture
-def backend(make_git: MakeGit, tmp_path: Path) -> Iterator[tuple[int, int, Any]]:
-    """Git's http-backend behind a login, plain on one port and with a certificate nobody signed on another."""
+def backends(make_git: MakeGit, tmp_path: Path) -> Iterator[tuple[str, str, Any]]:
+    """A repository behind a login, plain at one URL and with a certificate nobody signed at another."""
     git = make_git("served")
     git.commit("first")
-    wanted = "Basic " + base64.b64encode(b"git:t0ken").decode()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.headers.get("Authorization") != wanted:
-                self.send_response(401)
-                self.send_header("WWW-Authenticate", 'Basic realm="git"')
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            path, _, query = self.path.partition("?")
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            done = subprocess.run(
-                ["git", "http-backend"],
-                input=body,
-                capture_output=True,
-                env={
-                    **os.environ, "GIT_PROJECT_ROOT": str(git.folder), "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path,
-                    "QUERY_STRING": query, "REQUEST_METHOD": self.command, "CONTENT_LENGTH": str(len(body)),
-                    "CONTENT_TYPE": self.headers.get("Content-Type") or "",
-                },
-            )  # fmt: skip
-            head, _, content = done.stdout.partition(b"\r\n\r\n")
-            self.send_response(200)
-            for line in head.decode().splitlines():
-                name, _, value = line.partition(": ")
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_POST = do_GET
-
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key", "-out", tmp_path / "cert"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    plain = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    sealed = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
-    sealed.socket = context.wrap_socket(sealed.socket, server_side=True)
-    for server in (plain, sealed):
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield plain.server_port, sealed.server_port, git
-    for server in (plain, sealed):
-        server.shutdown()
-        server.server_close()
+    servers = Web(), Web(certificate(tmp_path))
+    plain, sealed = (serve(server, git, "git:t0ken") for server in servers)
+    yield plain, sealed, git
+    for server in servers:
+        server.close()
 
 
-def test_over_http_a_token_logs_in_and_a_wrong_one_is_named(backend: tuple[int, int, Any], tmp_path: Path) -> None:
-    plain, _, git = backend
+def test_over_http_a_token_logs_in_and_a_wrong_one_is_named(backends: tuple[str, str, Any], tmp_path: Path) -> None:
+    plain, _, git = backends
     token = tmp_path / "token"
 
     def repo(credentials: Credentials) -> GitRepo:
-        return GitRepo(f"http://localhost:{plain}/.git", cache_dir=tmp_path / "cache", credentials=credentials)
+        return GitRepo(plain, cache_dir=tmp_path / "cache", credentials=credentials)
 
     told = refusal(repo(Credentials()).fetch)
     assert told.code == "repo-login" and "none is configured" in told.message
@@ -302,9 +252,9 @@ def test_over_http_a_token_logs_in_and_a_wrong_one_is_named(backend: tuple[int, 
     assert repo(Credentials()).tip() == git("rev-parse", "HEAD")
 
 
-def test_a_certificate_that_nobody_signed_is_refused(backend: tuple[int, int, Any], tmp_path: Path) -> None:
-    _, sealed, _ = backend
-    told = refusal(GitRepo(f"https://localhost:{sealed}/.git", cache_dir=tmp_path / "cache").fetch)
+def test_a_certificate_that_nobody_signed_is_refused(backends: tuple[str, str, Any], tmp_path: Path) -> None:
+    _, sealed, _ = backends
+    told = refusal(GitRepo(sealed, cache_dir=tmp_path / "cache").fetch)
     assert told.code == "repo-tls"
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from tests.buckets import bucket as bucket
 from tests.gits import Git
-from tests.outside.conftest import Web, sha256, tarred
+from tests.outside.conftest import sha256, tarred
 from tests.outside.conftest import web as web
+from tests.webs import Web
 
 from .running import previewing, refused
 from .test_preview import FLEET, HOST, SITE, write
