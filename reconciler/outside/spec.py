@@ -27,7 +27,8 @@ from ..repo.remote import is_remote
 from .troubles import CODES
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_REF = re.compile(r"(?!.*(\.\.|@\{|//))[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,199}")
+_REF = re.compile(r"(?!.*(\.\.|@\{|//|/\.|\.lock$|[/.]$))[^\s~^:?*\[\\./@-][^\s~^:?*\[\\]{0,199}")
+"""git-check-ref-format(1): people name branches issue-#12, fix(menu) and größe."""
 _SCP = re.compile(r"(?:([^@/:\s]+)@)?([^/:\s]+):(\S+)")
 
 
@@ -62,11 +63,12 @@ class BranchesSource:
         return GitSource(self.git, f"refs/heads/{branch}", self.folder)
 
     def takes(self, branch: str) -> bool:
-        return (
-            branch != self.ref
-            and _REF.fullmatch(branch) is not None
-            and any(fnmatchcase(branch, pattern) for pattern in self.branches)
-        )
+        return branch != self.ref and is_ref(branch) and any(fnmatchcase(branch, pattern) for pattern in self.branches)
+
+
+def is_ref(name: str) -> bool:
+    """Whether it is a name that Git takes for a branch or a tag, and that can be shown in a line of text."""
+    return _REF.fullmatch(name) is not None and name.isprintable()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def source_of(told: Mapping[str, Json]) -> Source:
         wrong.append("folder must be a plain path within the source")
     if first[0] == "git":
         ref = texts.get("ref", "main")
-        if not _REF.fullmatch(ref) or ref.endswith((".lock", "/", ".")):
+        if not is_ref(ref):
             wrong.append("ref must be a branch, a tag or a commit's 40 digits")
         source: Source = GitSource(_scp(place), ref, folder)
     elif first[0] == "archive":

@@ -1,4 +1,4 @@
-"""Names that no host can serve are told by `trueup check`, before a push."""
+"""Names that no host takes, of files and of sites, are told by `trueup check`, before a push."""
 
 from __future__ import annotations
 
@@ -60,3 +60,27 @@ def trueup(fleet: Path, *words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True, text=True, timeout=60, check=False,
         env={**os.environ, "TRUEUP_STATE_DIR": str(fleet.parent / "state"), "TRUEUP_CONFIG": "/dev/null"},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "wrong"),
+    [
+        ("docs.v2_a-b", "", False),
+        ("a" * 100, "", False),
+        ("a" * 101, "", True),
+        ("a" * 58, ", previews: {}", False),
+        ("a" * 59, ", previews: {}", True),
+        ("a/b", "", True),
+        ("-a", "", True),
+        ("..", "", True),
+        ("ä", "", True),
+    ],
+)
+def test_a_site_whose_name_no_host_takes_is_an_error(tmp_path: Path, name: str, more: str, wrong: bool) -> None:
+    fleet = fleet_in(tmp_path / "fleet")
+    site = (
+        (fleet / "docs.yaml").read_text().replace("name: docs", f"name: '{name}'").replace("public}", "public}" + more)
+    )
+    (fleet / "docs.yaml").write_text(site)
+    found = json.loads(trueup(fleet, "check", str(fleet), "--format", "json").stdout)
+    assert ("site-name" in [problem["code"] for problem in found]) is wrong, found

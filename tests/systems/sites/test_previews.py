@@ -104,6 +104,17 @@ def test_a_branch_has_a_site_beside_the_site_for_as_long_as_it_is_there(
     assert list(sites(read(from_))) == ["docs"]
 
 
+def test_a_branch_of_any_name_that_git_takes_has_a_preview(make_git: Callable[[str], Git], tmp_path: Path) -> None:
+    git = make_git("docs")
+    read = Reader(tmp_path, git)
+    from_ = f"{{git: {git.folder}, folder: public}}"
+    for name in ("issue-#12", "größe", "fix(menu)"):
+        branch(git, name, public__index_dot_html=name)
+    read(from_)
+    read.refresh()
+    assert sorted(sites(read(from_))) == ["docs", "docs--fix-menu", "docs--gr-e", "docs--issue-12"]
+
+
 def test_the_branch_that_is_served_has_no_preview_and_patterns_and_max_say_which_have(
     make_git: Callable[[str], Git], tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,10 @@ CODES: Mapping[str, Code] = {
     "site-rules": Code.error(
         "Fields of the site don't go together, or say what no server can do.",
         "Mend the field that the message names.",
+    ),
+    "site-name": Code.error(
+        "The site's name can't be a folder's name on hosts, or leaves no room for those of its previews.",
+        "Use letters, digits and . _ -, a letter or a digit first: at most 100 of them, 58 with previews.",
     ),
     "bad-network": Code.error(
         "An address of `allow` or `deny` is no network.",
@@ -91,7 +96,18 @@ def packed_types(files: Iterable[str]) -> frozenset[str]:
     return PACKED | {path.rpartition(".")[2] for path in files if packs(path)}
 
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+LONGEST, LONGEST_WITH_PREVIEWS = 100, 58
+"""Of a site's name: a host's op takes no longer one (op_disk.WORD), and a preview's is `NAME--` and 40 letters of a branch."""
+
+
 def fields(name: str, spec: State) -> Iterator[Finding]:
+    most = LONGEST_WITH_PREVIEWS if "previews" in spec else LONGEST
+    if not _NAME.fullmatch(name) or len(name) > most:
+        message = (
+            f"{name[:60]} can't be a folder's name on hosts" if len(name) <= most else f"it has {len(name)} letters"
+        )
+        yield Finding(code="site-name", message=message, hint=CODES["site-name"].cure)
     if meaning.packings(spec) == ("brotli",):
         message = "brotli goes beside gzip: who takes that alone would get all texts as they are"
         yield Finding(code="site-rules", message=message, field=("precompress",), hint="write [gzip, brotli]")
