@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.systems.sites.rules import conditional, fields, passwords, target
+from reconciler.systems.sites.rules import conditional, fields, listing, passwords, target
 from reconciler.systems.sites.rules.redirects import Redirect
 from reconciler.systems.sites.rules.resolve import Found, Moved, named, page, resolve
 from reconciler.systems.sites.rules.site import EMPTY, RELEASE_HEADER, RELEASE_URL, Rules, Tree, etag_of, hidden
@@ -42,7 +42,7 @@ class Answer:
     end: int | None = None
     text: str | None = None
     listing: str | None = None
-    """The folder to list, with slashes at both ends."""
+    """The folder that `text` lists, with slashes at both ends."""
 
     def header(self, name: str) -> str | None:
         found = [value for known, value in self.headers if known.lower() == name.lower()]
@@ -159,7 +159,8 @@ class _Answering:
                 return self._bare(412, at)
             if status == 304:
                 return Answer(status=304, headers=headers)
-            return Answer(status=200, headers=(("Content-Type", "text/html"), *headers), listing=at.path)
+            text = listing.listing(self.tree, at.path)
+            return Answer(status=200, headers=(("Content-Type", listing.TYPE), *headers), text=text, listing=at.path)
         return self._page(404, at.path, at)
 
     def _apply(self, rule: Redirect, match: Mapping[str, str], at: _At) -> Answer:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from reconciler.systems.sites.rules import fields
+from reconciler.systems.sites.rules.listing import TYPE, listings
 from reconciler.systems.sites.rules.nginx_text import Names, word
 from reconciler.systems.sites.rules.redirects import REDIRECTS, Redirect
 from reconciler.systems.sites.rules.resolve import named, page, resolve
@@ -306,11 +307,12 @@ class Routes:
     def listing(self) -> list[str]:
         if not self.rules.dir_listing:
             return []
-        back = 'rewrite "^/\\\\.trueup/list(/.*)$" "$1" break;'
-        return _block(
-            "location ^~ /.trueup/list/",
-            ["internal;", back, 'index "\\n";', "autoindex on;", "autoindex_exact_size off;"],  # no file has that name
-        )
+        back, listing = f"rewrite ^ {self.names('path')} break;", self.names("listing")
+        out = _block("location ^~ /.trueup/list/", ["internal;", back, "try_files /.trueup/none =404;"])
+        for url, text in listings(self.tree).items():
+            shown = [f'set {listing} "{self.names.safe(text)}";', back, "try_files /.trueup/none @list;"]
+            out += _block(f"location = {word('/.trueup/list' + url)}", ["internal;", *shown])
+        return out + _block("location @list", [f"default_type {word(TYPE)};", "types { }", f"return 200 {listing};"])
 
     def _nearest(self) -> bool:
         """Whether a path has its own page for 404, the nearest above it."""

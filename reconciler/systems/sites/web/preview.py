@@ -6,11 +6,9 @@ sent. With `live` a script is put into pages (live.py); only those then differ f
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -185,8 +183,6 @@ def _packed(shown: Shown, given: Answer) -> bool:
 def _body(shown: Shown, given: Answer) -> bytes:
     if given.text is not None:
         return given.text.encode()
-    if given.listing is not None:
-        return _listing(shown, given.listing)
     if given.file is None:
         return b"" if given.status in _WITHOUT_BODY else _plain(given.status)
     if _packed(shown, given):
@@ -199,20 +195,6 @@ def _plain(status: int) -> bytes:
     """What a server says of its own where a site has no page for it."""
     words = f"{status} {HTTPStatus(status).phrase}"
     return f"<!doctype html>\n<title>{words}</title>\n<h1>{words}</h1>\n".encode()
-
-
-def _listing(shown: Shown, folder: str) -> bytes:
-    """The files and folders directly below one, as links."""
-    start = folder.strip("/") + "/" if folder.strip("/") else ""
-    names: set[str] = set()
-    for path in shown.tree:
-        if path.startswith(start) and path not in shown.packed:
-            name, slash, _ = path[len(start) :].partition("/")
-            names.add(name + slash)
-    rows = [".."] * bool(start) + sorted(names)
-    links = "".join(f'<li><a href="{quote("./" + name)}">{html.escape(name)}</a>\n' for name in rows)
-    words = html.escape(f"Index of {folder}")
-    return f"<!doctype html>\n<meta charset=utf-8>\n<title>{words}</title>\n<h1>{words}</h1>\n<ul>\n{links}</ul>\n".encode()
 
 
 def _shows(given: Answer) -> str:
