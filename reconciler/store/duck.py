@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from .. import __version__
@@ -49,17 +49,20 @@ class DuckStore:
     def __init__(self, path: Path, kinds: Kinds, clock: Callable[[], float] = time.monotonic) -> None:
         self.kinds = kinds
         self.db = Db(path)
-        self.names = Names(self.db)
-        self.sheets = Sheets(self.db, self.names)
-        self.last_round = LastRound(self.db)
-        history = [name for name, kind in kinds.by_name.items() if kind.rolls_back]
-        self._queue = Queue(self.db, self.names, self.sheets, bodies.Eyes(kinds), clock, history)
-        self._meant = Meant(self.db, self.names, kinds)
-        self._round = 0
-        self._round_began: float | None = None
-        self._views: dict[str, View] = {}
-        self._viewed: View | None = None
-        self._new_probes()
+        with ExitStack() as failing:
+            failing.callback(self.db.close)
+            self.names = Names(self.db)
+            self.sheets = Sheets(self.db, self.names)
+            self.last_round = LastRound(self.db)
+            history = [name for name, kind in kinds.by_name.items() if kind.rolls_back]
+            self._queue = Queue(self.db, self.names, self.sheets, bodies.Eyes(kinds), clock, history)
+            self._meant = Meant(self.db, self.names, kinds)
+            self._round = 0
+            self._round_began: float | None = None
+            self._views: dict[str, View] = {}
+            self._viewed: View | None = None
+            self._new_probes()
+            failing.pop_all()
 
     @classmethod
     def open(cls, path: Path, kinds: Kinds) -> DuckStore:

@@ -72,6 +72,23 @@ def test_a_second_process_is_told_who_holds_the_file(tmp_path: Path) -> None:
     store.close()
 
 
+def test_one_that_fails_after_the_file_was_opened_lets_go_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "state.duckdb"
+    DuckStore(path, KINDS).close()
+
+    def rename(there: str, then: str) -> None:
+        """By another process: this one's lock is none to itself."""
+        code = f"import duckdb; duckdb.connect({str(path)!r}).execute('ALTER TABLE {there} RENAME TO {then}')"
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+    rename("host", "gone")
+    with pytest.raises(Refused) as refused:
+        DuckStore(path, KINDS)
+    rename("gone", "host")
+    assert refused.value.problems, "and who keeps the error doesn't keep the file open"
+    DuckStore(path, KINDS).close()
+
+
 KILLED = """
     import os, signal, sys
     sys.path.insert(0, {root!r})
