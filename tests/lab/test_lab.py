@@ -68,6 +68,18 @@ def test_a_host_sees_no_other_processes_no_keys_and_not_the_project(hosts: Lab) 
     assert set(hashes) <= {"*", "!", "!!"}, "no password hash of the machine is in a host"
 
 
+def test_from_a_chroot_a_command_for_a_host_runs_there_too(tmp_path: Path) -> None:
+    """Where / is no mount's root, as in a debootstrap root: entered by its namespaces alone, a host had the machine's files."""
+    asks = f"ls -A /root; ls -d {ROOT}; true"
+    code = f"import lab\nwith lab.up(1) as hosts:\n print(hosts[0].run({asks!r}).stdout.split())"
+    root = 'mount --rbind / "$0" && exec chroot "$0" "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", root, tmp_path, sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.stdout == "['.bashrc', '.profile', '.ssh']\n", done.stderr
+
+
 def test_each_host_has_its_own_identity(hosts: Lab) -> None:
     assert len({host.host_keys for host in hosts}) == len(hosts)
     assert len({host.read("/etc/machine-id") for host in hosts}) == len(hosts)
