@@ -135,6 +135,7 @@ def test_a_running_daemon_carries_it_out(site: Fleet) -> None:
         assert "goes back to" in told
         assert [shown(host) for host in site.hosts] == ["<h1>one</h1>"] * 2
         assert all("is put back to" in site.trueup(words).stdout for words in ("plan", "status"))
+        assert "  in Git, at once\n" in site.trueup("rollback", "docs", "--list").stdout
         site.trueup("rollback", "docs", "--end")
         assert [shown(host) for host in site.hosts] == ["<h1>two</h1>"] * 2
 
