@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from .kind import Kinds
-from .model import Action, Approval, Change, Desired, GuardHit, Limit, Policy, Present, Source
+from .kind import Kind, Kinds
+from .model import Action, Approval, Change, Desired, GuardHit, Host, Limit, Policy, Present, Source
+from .passage import passages
 
 PER_KIND = "deletes-per-kind"
 PER_HOST = "deletes-per-host"
@@ -112,19 +113,26 @@ def _in_all(policy: Policy, deletes: tuple[Change, ...]) -> Iterable[GuardHit]:
         )
 
 
+def _cut(kind: Kind, change: Change, host: Host) -> str:
+    """What of the way in to `host` the change cuts; empty: nothing."""
+    name = change.key.name
+    if change.want is None:
+        return kind.cuts(name, change.owned.spec if change.owned else {}, host)
+    cut = kind.protects(name, change.want.spec, host)
+    if not cut and change.action is Action.REPLACE and change.owned is not None:
+        cut = kind.cuts(name, change.owned.spec, host)
+    return cut
+
+
 def _own_access(kinds: Kinds, desired: Desired, changes: tuple[Change, ...]) -> Iterable[GuardHit]:
+    through = passages(desired.hosts) if changes else {}
     for change in changes:
         host = desired.hosts.get(change.key.host)
         if host is None:
             continue
-        kind, name = kinds[change.key.kind], change.key.name
-        removal = change.want is None
-        if change.want is not None:
-            cut = kind.protects(name, change.want.spec, host)
-            if not cut and change.action is Action.REPLACE and change.owned is not None:
-                cut = kind.cuts(name, change.owned.spec, host)
-        else:
-            cut = kind.cuts(name, change.owned.spec if change.owned else {}, host)
+        kind = kinds[change.key.kind]
+        ways = (host, *through.get(host.name, ()))
+        cut = next((cut for way in ways if (cut := _cut(kind, change, way))), "")
         if cut:
             yield GuardHit(
                 rule=OWN_ACCESS,
@@ -135,7 +143,7 @@ def _own_access(kinds: Kinds, desired: Desired, changes: tuple[Change, ...]) -> 
                 message=f"{change.key.ref} on {change.key.host}: {cut}",
                 causes=(change.source,),
                 changes=frozenset({change.digest}),
-                final=removal,
+                final=change.want is None,
             )
 
 

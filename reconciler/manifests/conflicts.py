@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..core.kind import Claim, Kinds
-from ..core.model import Host, Json, Ref, State
+from ..core.model import NOTHING, Host, Json, Ref, State
 from ..core.order import references
+from ..core.passage import passages
 from ..core.problem import Problem
 from . import schema, words
 from .codes import problem
@@ -192,7 +193,8 @@ class Conflicts:
     # ---- trueup's own way in
 
     def _access(self) -> None:
-        ways = ways_in(self.inventory.hosts)
+        self._through = passages(self.inventory.hosts)
+        ways = ways_in(self.inventory.hosts, self._through)
         for item in self.items:
             here = [ways[host] for host in item.spread.hosts]
             known = item.facts.get("access")
@@ -215,7 +217,9 @@ class Conflicts:
                 continue
             tried.add((ways[host], id(meaning)))
             try:
-                cut = kind.protects(item.entry.name, meaning.spec, self.inventory.hosts[host])
+                entered = (self.inventory.hosts[host], *self._through.get(host, ()))
+                found = (kind.protects(item.entry.name, meaning.spec, way) for way in entered)
+                cut = next(filter(None, found), "")
             except Exception as error:
                 self._failed(item, "protects", error)
                 return None
@@ -227,13 +231,16 @@ class Conflicts:
         self.problems.append(problem(code, message, path=item.entry.doc.path, mark=mark, hint=hint, label=label))
 
 
-def ways_in(hosts: Mapping[str, Host]) -> dict[str, tuple[object, ...]]:
+def ways_in(
+    hosts: Mapping[str, Host], through: Mapping[str, Sequence[Host]] = NOTHING
+) -> dict[str, tuple[object, ...]]:
     """What of each host decides how trueup comes in: `Kind.protects` may look at nothing else of it. Equal ways are one
     object, so that ten thousand of them compare at once."""
     one: dict[tuple[object, ...], tuple[object, ...]] = {}
     ways = {}
     for name, host in hosts.items():
-        way = (host.user, host.become, host.become_user, host.port, host.proxy_jump)
+        passing = tuple((one.user, one.port) for one in through.get(name, ()))
+        way = (host.user, host.become, host.become_user, host.port, host.proxy_jump, passing)
         ways[name] = one.setdefault(way, way)
     return ways
 

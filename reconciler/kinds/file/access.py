@@ -46,7 +46,17 @@ LOGIN = (
     ("/lib/systemd/system/ssh.socket", "how sshd is started"),
     ("/usr/lib/systemd/system/ssh.service", "how sshd is started"),
     ("/usr/lib/systemd/system/ssh.socket", "how sshd is started"),
+    ("/etc/systemd/system/sshd.socket", "how sshd is started"),
+    ("/lib/systemd/system/sshd.service", "how sshd is started"),
+    ("/usr/lib/systemd/system/sshd.service", "how sshd is started"),
+    ("/etc/sysconfig/sshd", "the options that sshd starts with"),
+    ("/etc/pam.d/system-auth", "how every login is checked"),
+    ("/etc/pam.d/password-auth", "how every login is checked"),
     ("/usr/sbin/sshd", "sshd itself"),
+    ("/usr/lib/openssh/sshd-session", "a part of sshd, from OpenSSH 9.8 on"),
+    ("/usr/lib/openssh/sshd-auth", "a part of sshd, from OpenSSH 9.9 on"),
+    ("/usr/libexec/openssh/sshd-session", "a part of sshd, from OpenSSH 9.8 on"),
+    ("/usr/libexec/openssh/sshd-auth", "a part of sshd, from OpenSSH 9.9 on"),
     ("/usr/bin/python3", "the Python that trueup's visits run on"),
     ("/bin/sh", "the shell that every visit starts with"),
     ("/usr/bin/sh", "the shell that every visit starts with"),
@@ -55,6 +65,10 @@ LOGIN = (
 )
 
 BELOW = (
+    ("/run/systemd/system/ssh.service.d", "how sshd is started"),
+    ("/usr/lib/systemd/system/ssh.service.d", "how sshd is started"),
+    ("/lib/systemd/system/ssh.service.d", "how sshd is started"),
+    ("/etc/systemd/system/sshd.socket.d", "how sshd is started"),
     ("/etc/systemd/system/ssh.service.d", "how sshd is started"),
     ("/etc/systemd/system/ssh.socket.d", "how sshd is started"),
     ("/etc/systemd/system/sshd.service.d", "how sshd is started"),

@@ -21,7 +21,8 @@ GROUPS = "Group"
 NOWHERE = "/nonexistent"
 """Debian's home of accounts that have none (Debian policy 9.2.3): many share it."""
 
-NO_LOGIN = frozenset({"nologin", "false", "true", "sync"})
+SHELLS = frozenset(f"{folder}/{shell}" for folder in ("/bin", "/usr/bin") for shell in ("sh", "bash", "dash"))
+"""What lets the login in. Any other may refuse commands, or not be there: then sshd takes nobody (sshd(8))."""
 SUDO_GROUPS = frozenset({"sudo", "wheel", "admin"})
 
 
@@ -136,8 +137,8 @@ class User(Kind):
             return ""
         if "sshKeys" in want or "home" in want:
             return "trueup logs in as this account: its keys would be replaced"
-        if posixpath.basename(want.get("shell", "")) in NO_LOGIN:
-            return "trueup logs in as this account: its shell would refuse it"
+        if want.get("shell", "/bin/sh") not in SHELLS:
+            return "trueup logs in as this account: its shell may refuse it, or not be there"
         if host.become and name != host.become_user:
             return self._takes_sudo(want)
         return ""
