@@ -78,6 +78,8 @@ class World:
         """Set by whoever wants the current round to end after the trip that is under way."""
         self.refusal: tuple[Problem, ...] = ()
         """Set by a daemon: what its last round was refused with, as by a full disk; empty once one is walked again."""
+        self.fetch_trouble = ""
+        """Set by a daemon: why the remote could not be fetched last, and the next step; empty when it could."""
         self._readings = Readings(kinds, sealer, outside)
         self._written: Desired | None = None
         """The reading that was written down last."""

@@ -30,6 +30,9 @@ def save(settings: Settings, file: Path, *, replace: bool, tell: Tell | None = N
     from ..store import mend
 
     file = file.absolute()
+    if not file.parent.is_dir():
+        hint = f"install -d -m 0700 {file.parent}; or name a file elsewhere"
+        raise refused("backup-unreadable", "this folder is not there", file.parent, hint)
     if file.exists() and not replace:
         raise refused("backup-exists", path=file)
     _there(settings)

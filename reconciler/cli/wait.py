@@ -62,10 +62,11 @@ def follow(commit: str, limit: float, *, as_json: bool, after: Mapping[str, Json
 
     if limit <= 0:
         raise typer.BadParameter("--limit must be more than 0")
-    told = Follow()
+    told, fetched = Follow(), True
     try:
-        caused = {name: (after or {}).get(name, 0) for name in ("round", "fetch")}
+        caused = {name: (after or {}).get(name, 0) for name in ("round", "fetch", "event")}
         for event in door.stream(load(), "wait", {"commit": _here(commit), "limit": limit, **caused}):
+            fetched = not event.get("fetchTrouble")
             if as_json:
                 print(json.dumps({"format": 1, **event}), flush=True)
                 told.verdict = str(event.get("verdict", told.verdict))
@@ -75,7 +76,7 @@ def follow(commit: str, limit: float, *, as_json: bool, after: Mapping[str, Json
     except KeyboardInterrupt:
         print("The roll-out goes on without you: trueup wait follows it again.", file=sys.stderr)
         return exits.INTERRUPTED
-    return CODES.get(told.verdict, exits.ERROR)
+    return CODES.get(told.verdict, exits.ERROR) if fetched else exits.ERROR
 
 
 def _here(commit: str) -> str:

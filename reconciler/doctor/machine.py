@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..core.problem import Refused
+from ..door.owner import name_of
 from ..settings import Settings
 from ..tell.clean import plural
 from .finding import Finding, failed, ok, skipped, warning
@@ -76,7 +77,7 @@ def state_dir(settings: Settings) -> Finding:
         owner = place.stat().st_uid
         return failed(
             "state-dir",
-            f"{place} belongs to user {owner} and can't be written by {os.getuid()}",
+            f"{place} belongs to {name_of(owner)} and can't be written by {name_of(os.getuid())}",
             f"run as that user, or {fix}",
         )
     mode = stat.S_IMODE(place.stat().st_mode)
@@ -128,8 +129,8 @@ def secret_files(settings: Settings) -> Finding:
         if not os.access(place, os.R_OK):
             return failed(
                 "secret-files",
-                f"{key}: {place} can't be read by user {os.getuid()}",
-                f"chown it to the user that runs trueup: {place}",
+                f"{key}: {place} can't be read by {name_of(os.getuid())}",
+                f"chown {name_of(os.getuid())} {place}",
             )
     return ok("secret-files", f"only their owner reads {plural(seen, 'file')} of keys and passwords")
 

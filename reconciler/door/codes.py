@@ -94,10 +94,12 @@ SET_UP: Mapping[str, Code] = {
 PAGE: Mapping[str, Code] = {
     "bad-listen": Code.error("This is no address and port.", "Write 127.0.0.1:8080."),
     "listen-failed": Code.error(
-        "The page can't listen there.", "Is the port taken? ss -ltnp shows by whom; or --listen."
+        "The page can't listen there.",
+        "Is the port taken? ss -ltnp shows by whom. One below 1024 is root's: take 8443. Another: --listen.",
     ),
     "listen-not-loopback": Code.error(
-        "Others would reach the page, and nothing asks who they are.", "listenBeyondLoopback: true, if that is meant."
+        "Others would reach the page, and nothing asks who they are.",
+        "listen: 127.0.0.1:8080; or a token under TLS, or a proxy (docs/operate.md).",
     ),
     "no-such-page": Code.error("There is no such page.", "Start at /."),
     "bad-question": Code.error("The address asks in a way that can't be read.", "/openapi.json says how."),

@@ -160,6 +160,7 @@ def status(world: World, args: Args) -> dict[str, Json]:
         "hosts": [],
         "more": 0,
         "last": store.last_round.facts(),
+        "fetchTrouble": world.fetch_trouble,
         "refusal": [problem.json() for problem in world.refusal[:1]],
         "content": [problem.json() for problem in missing(world)],
     }

@@ -63,12 +63,11 @@ class Server:
         self._contents = Contents(
             world.settings, world.sources, changed, log, world.knows_sources, lambda: resting(world)
         )
-        self._fetch_trouble = ""
         self.health = Health(
             world=world,
             pulse=self.daemon.pulse,
             stands=lambda: self._stands,
-            fetch_trouble=lambda: self._fetch_trouble,
+            fetch_trouble=lambda: self.world.fetch_trouble,
         )
 
     # ---- a round
@@ -149,14 +148,15 @@ class Server:
                 self._asked |= set(picked)
         # Counted before it is woken: the round may begin, and end, before this line is left. One that runs now began
         # before this: what was asked for is done when the one after it has ended.
-        running, caused = self._ended < self._begun, self._begun + 1
+        running, caused, told = self._ended < self._begun, self._begun + 1, self.bus.last_id
         self._contents.now()
         fetch = 0
         if self._poller is not None:
             fetch = self._poller.now()
         else:
             self.daemon.wakes.wake("sync")
-        return {"format": 1, "tip": self.world.repo.tip(), "running": running, "round": caused, "fetch": fetch}
+        tip = self.world.repo.tip()
+        return {"format": 1, "tip": tip, "running": running, "round": caused, "fetch": fetch, "event": told}
 
     def contents(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """Ask what comes from outside the repository whether it changed; who says so never says what. Comes back at once."""
@@ -164,7 +164,7 @@ class Server:
 
     def wait(self, args: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Events until the verdict on `commit` (the tip's, when empty), for `limit` seconds at most; with `round` and
-        `fetch`, as `sync` gave them, not before that round has ended, nor the first one after that fetch."""
+        `fetch` and `event`, as `sync` gave them, not before that round has ended, nor the first one after that fetch."""
         repo = self.world.repo
         assert isinstance(repo, GitRepo)
         limit, after, fetch = _number(args, "limit", LIMIT), _number(args, "round", 0), _number(args, "fetch", 0)
@@ -175,6 +175,8 @@ class Server:
             lambda: self.daemon.running,
             text(args, "commit"),
             limit,
+            after=int(_number(args, "event", 0)) if after or fetch else None,
+            fetch_trouble=lambda: self.world.fetch_trouble if fetch else "",
         )
 
     def _after(self, fetch: float) -> float:
@@ -184,7 +186,12 @@ class Server:
     def standing(self, args: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What the daemon is about, and how the fleet stood after the last round."""
         stands = self._stands.json() if self._stands else None
-        return {"format": 1, "running": self.daemon.running, "standing": stands, "fetchTrouble": self._fetch_trouble}
+        return {
+            "format": 1,
+            "running": self.daemon.running,
+            "standing": stands,
+            "fetchTrouble": self.world.fetch_trouble,
+        }
 
     def doctor(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """What `trueup doctor` finds, of this machine or of the way to `host`. Raises Refused for a host nobody declares."""
@@ -253,8 +260,8 @@ class Server:
             watch.stop()
 
     def _fetched(self, heads: Heads, moved: bool, asked: int, trouble: str) -> None:
-        if trouble != self._fetch_trouble:
-            self._fetch_trouble = trouble
+        if trouble != self.world.fetch_trouble:
+            self.world.fetch_trouble = trouble
             if trouble:
                 self.log.say("fetch-failed", level="error", text=trouble)
             else:

@@ -43,23 +43,34 @@ def wait(
     rev: str,
     limit: float = LIMIT,
     *,
+    after: int | None = None,
+    fetch_trouble: Callable[[], str] = lambda: "",
     beat: float = BEAT,
 ) -> Iterator[Mapping[str, Any]]:
     """Events until the verdict on `rev` (the tip when empty), `limit` seconds at most. Raises Refused when the commit
-    is unknown or not on the branch."""
+    is unknown or not on the branch.
+
+    `after`: the id of the last event when something was asked for, of which `stands` tells no sooner than it came to its end. An
+    empty `rev` is then the tip that this brought, which nobody knows before. `fetch_trouble`: why it brought none.
+    """
     end = time.monotonic() + limit
-    commit = repo.resolve(rev)
-    _on_branch(repo, commit)
-    begun = bus.first("wave", commit=commit)  # a quick roll-out has begun before anybody could ask
-    with bus.subscribe(size=1024, after=begun - 1 if begun is not None else None) as events:
+    commit = ""
+    if rev or after is None:
+        commit = repo.resolve(rev)
+        _on_branch(repo, commit)
+        begun = bus.first("wave", commit=commit)  # a quick roll-out has begun before anybody could ask
+        after = begun - 1 if begun is not None else None
+    with bus.subscribe(size=1024, after=after) as events:
         said = time.monotonic()
         while True:
             event = events.get(0)
             if event is None:
                 # Only once all that was told is passed on: the verdict is the last word.
-                verdict = "" if busy() else verdict_of(repo, stands(), commit)
+                now = None if busy() else stands()
+                asked = commit or (now.tip if now is not None else "")
+                verdict = verdict_of(repo, now, asked)
                 if verdict:
-                    yield _last(commit, verdict, stands())
+                    yield {**_last(asked, verdict, now), "fetchTrouble": fetch_trouble()}
                     return
                 event = events.get(max(0.0, min(0.5, end - time.monotonic())))
             if event is not None and event["event"] in TOLD:
@@ -77,7 +88,7 @@ def wait(
                     )
                 )
             if time.monotonic() >= end:
-                yield _last(commit, "running", stands())
+                yield _last(commit or repo.tip(), "running", stands())
                 return
 
 

@@ -102,6 +102,9 @@ def verdict(event: Event) -> Iterator[str]:
     stands = event.get("standing") or {}
     hosts, well = int(stands.get("hosts", 0)), int(stands.get("converged", 0))
     failed, away, unsure = (int(stands.get(name, 0)) for name in ("failed", "away", "unknown"))
+    if event.get("fetchTrouble"):
+        yield from lines("error: nothing was fetched, so this is of what was fetched before", "    ")
+        yield from lines(f"  {clean(str(event['fetchTrouble']))}", "    ")
     rest = f"{well:,} converged"
     held = stands.get("hold")
     told = f"{failed:,} of {plural(hosts, 'host')} failed" if failed or not held else "a wave failed"

@@ -63,6 +63,9 @@ def _notes(answer: Answer, manner: Manner) -> Iterator[str]:
         yield manner.paint(f"! Nothing is looked at or changed: {clean(problem['message'])}", "31")
         if problem["hint"]:
             yield f"  next: {clean(problem['hint'])}"
+    if answer.get("fetchTrouble") and not answer.get("refusal"):  # which says it, where nothing was fetched yet
+        text = f"! The repository can't be fetched, what was fetched before holds: {clean(answer['fetchTrouble'])}"
+        yield manner.paint(text, "33")
     for problem in answer.get("content", ()):
         yield manner.paint(f"! Content from outside: {clean(problem['message'])}", "33")
         if problem["hint"]:

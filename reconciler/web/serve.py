@@ -135,6 +135,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+_HELD = "another process may hold the port; choose another one with --listen or TRUEUP_LISTEN"
+_LOW = (
+    "a port below 1024 is root's (ip(7)): take another one, such as 8443, or a proxy in front; or, for the service, systemctl "
+    "edit trueup: [Service] AmbientCapabilities=CAP_NET_BIND_SERVICE and CapabilityBoundingSet=CAP_NET_BIND_SERVICE"
+)
+
+
 def _bind(host: str, port: int, listen: str) -> socket.socket:
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -151,7 +158,7 @@ def _bind(host: str, port: int, listen: str) -> socket.socket:
             Problem(
                 code="listen-failed",
                 message=f"can't listen on {listen}: {error.strerror or error}",
-                hint="another process may hold the port; choose another one with --listen or TRUEUP_LISTEN",
+                hint=_LOW if isinstance(error, PermissionError) else _HELD,
             )
         ) from error
     return listener

@@ -34,6 +34,7 @@ class SmallWorld:
         self.desired = desired(names, spread("Lamp", "hall", names, same=RED), spread("Lamp", "attic", names, same=RED))
         self.closed = False
         self.refusal = ()
+        self.fetch_trouble = ""
         self.outside = None
         self.looks_again = True
         self.turn = threading.RLock()

@@ -62,6 +62,7 @@ class FakeWorld:
         self.store = FakeStore()
         self.kinds = Kinds(by_name={})
         self.stopping = False
+        self.fetch_trouble = ""
         self.now = time.time
         self.desired = Desired(hosts={name: Host(name=name) for name in ("db-1", "web-1")})
         self.named: tuple[Mapping[str, str], ...] = ()

@@ -74,6 +74,31 @@ def test_events_come_as_they_are_told_and_the_verdict_is_the_last() -> None:
     assert events[-1]["verdict"] == "converged"
 
 
+def test_who_waits_for_a_fetch_is_told_of_the_commit_that_it_brought() -> None:
+    bus, line = Bus(), Line("a")
+    now: list[Standing | None] = [None]  # the server's, until the round after the fetch
+    bus.publish({"event": "wave", "number": 1, "of": 1, "hosts": 3, "plan": "5d02c7f1aa", "commit": "a"})
+    asked = bus.last_id
+    bus.publish({"event": "wave", "number": 1, "of": 1, "hosts": 3, "plan": "9a", "commit": "b"})
+
+    def fetch() -> None:
+        time.sleep(0.1)
+        line.at, now[0] = "b", stands("b", "a", "converged")
+
+    threading.Thread(target=fetch).start()
+    *told, last = wait(line, bus, lambda: now[0], lambda: False, "", 10, after=asked)
+    assert [event["commit"] for event in told] == ["b"], "what was told before it was asked for is another one's"
+    assert (last["verdict"], last["commit"]) == ("refused", "b"), "that the one before it converged is no answer"
+
+
+def test_a_fetch_that_failed_is_no_success() -> None:
+    now = stands("a", "a", "converged")
+    (last,) = wait(Line("a"), Bus(), lambda: now, lambda: False, "", 5, after=0, fetch_trouble=lambda: "no route")
+    assert last["fetchTrouble"] == "no route"
+    said = list(Follow().line(last))
+    assert said[0].startswith("error: nothing was fetched") and "no route" in said[1]
+
+
 def test_at_the_limit_it_still_runs_and_the_watching_ends() -> None:
     started = time.monotonic()
     [*_, last] = wait(Line("b"), Bus(), lambda: None, lambda: True, "b", 0.3)

@@ -251,6 +251,13 @@ def test_every_check_is_a_sentence_of_its_own() -> None:
     assert len(sentences) == len(set(sentences)) > 40
 
 
+def test_a_backup_into_a_folder_that_is_not_there_says_so(past: Settings, tmp_path: Path) -> None:
+    with pytest.raises(Refused) as refused:
+        keeping.save(past, tmp_path / "not there/b.duckdb", replace=False)
+    (problem,) = refused.value.problems
+    assert problem.path == str(tmp_path / "not there") and problem.hint.startswith("install -d")
+
+
 # ---------------------------------------------------------------- root, and a state that is the service's
 
 SOMEBODY = 12345

@@ -97,6 +97,16 @@ def test_a_port_that_is_taken_is_a_problem_with_a_next_step() -> None:
     assert refused.value.problems[0].hint
 
 
+def test_a_port_that_is_root_s_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shut(self: socket.socket, address: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", shut)
+    with pytest.raises(Refused) as refused:
+        serve.run(plain(), "127.0.0.1:443")
+    assert "below 1024" in refused.value.problems[0].hint
+
+
 def test_ipv6_loopback() -> None:
     if not socket.has_ipv6:
         return

@@ -268,6 +268,7 @@ ANSWERS: dict[str, Schema] = {
         refusal=list_of(
             ref("Problem"), "why no round can be walked now (a full disk, a repository that is gone); else empty"
         ),
+        fetchTrouble=text("why the remote repository could not be fetched last; what was fetched before holds"),
         content=list_of(ref("Problem"), "sources outside the repository that can't be asked; what they were holds"),
     ),
     "hosts": document(hosts=list_of(ref("HostRow")), matching=count(), counts=ref("Counts"), total=count(), next=NEXT),
