@@ -12,6 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from ..core.problem import Problem, Refused
+from .seats import InTime, Listener
 from .tls import Files, Renewal
 
 LAST_WORDS = 3.0
@@ -76,10 +77,11 @@ def run(
         date_header=True,
         lifespan="on",
         ws="none",
+        http=InTime,
+        loop="asyncio",  # another one might accept by itself, whatever `listener` thinks of it
         timeout_graceful_shutdown=int(LAST_WORDS),
         timeout_keep_alive=15,
         h11_max_incomplete_event_size=16 * 1024,
-        limit_concurrency=400,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
@@ -145,7 +147,7 @@ _LOW = (
 def _bind(host: str, port: int, listen: str) -> socket.socket:
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, proto)
+        listener = Listener(family, kind, proto)
     except OSError as error:
         raise Refused(Problem(code="listen-failed", message=f"can't listen on {listen}: {error}")) from error
     try:
