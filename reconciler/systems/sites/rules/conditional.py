@@ -1,4 +1,4 @@
-"""What a request's headers ask of a file: 304, 412, a range, a precompressed form. As nginx 1.22 decides it."""
+"""What a request's headers ask of a file: 304, 412, a range, a precompressed form. As nginx decides it."""
 
 from __future__ import annotations
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from reconciler.systems.sites.rules import mime
 from reconciler.systems.sites.rules.answer import types_of
 from reconciler.systems.sites.rules.nginx_headers import header_lines
+from reconciler.systems.sites.rules.nginx_ranges import UNSERVED
 from reconciler.systems.sites.rules.nginx_routes import Routes
 from reconciler.systems.sites.rules.nginx_text import Names, word
-from reconciler.systems.sites.rules.site import EMPTY, HASHED, HIDDEN, RELEASE_HEADER, RELEASE_URL, Rules, Tree
+from reconciler.systems.sites.rules.site import EMPTY, HASHED, RELEASE_HEADER, RELEASE_URL, Rules, Tree
 
 CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
@@ -88,6 +89,7 @@ def config(rules: Rules, tree: Tree, place: Place) -> str:
         *_common(rules, place, names),
         *headers_server,
         *pages_server,
+        *routes.ranges.server(),
         *_challenges(place),
         *_gate(rules, names),
         *_release(place),
@@ -112,7 +114,7 @@ def config(rules: Rules, tree: Tree, place: Place) -> str:
                 ],
             ),
         )
-    top = [*_zones(rules, place, names), *headers_http, *pages_http]
+    top = [*_zones(rules, place, names), *headers_http, *pages_http, *routes.ranges.http()]
     lines = ["# Written by trueup; changes by hand are undone.", *names.lines(), *top, *servers]
     return "\n".join(lines) + "\n"
 
@@ -186,7 +188,6 @@ def _common(rules: Rules, place: Place, names: Names) -> list[str]:
         "etag on;",
         "if_modified_since off;",
         'add_header Last-Modified "";',
-        "max_ranges 1;",
         f"default_type {mime.DEFAULT};",
         f"types {{{types}\n  }}",
     ]
@@ -215,7 +216,7 @@ def _gate(rules: Rules, names: Names) -> list[str]:
         'if ($request_method !~ "^(?:GET|HEAD)$") { return 405; }',
         f"set {names('path')} $uri;",
         f"if ($uri ~ {word(_ODD)}) {{ return 400; }}",
-        f"if ($uri ~ {word(HIDDEN)}) {{ return 404; }}",
+        UNSERVED,
         *guard,
     ]
 

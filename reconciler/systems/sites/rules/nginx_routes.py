@@ -9,17 +9,16 @@ A Location is built by `rewrite`, not by `return`: that alone escapes what it re
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from reconciler.systems.sites.rules import fields
 from reconciler.systems.sites.rules.listing import TYPE, listings
-from reconciler.systems.sites.rules.nginx_text import Names, word
+from reconciler.systems.sites.rules.nginx_ranges import FILE, TARGET, UNSERVED, Ranges, strip, tried
+from reconciler.systems.sites.rules.nginx_text import Names, block, word
 from reconciler.systems.sites.rules.redirects import REDIRECTS, Redirect
 from reconciler.systems.sites.rules.resolve import named, page, resolve
 from reconciler.systems.sites.rules.site import HASHED, Rules, Tree
 
-FILE = "/.trueup/file"
-UNSERVED = r"^/\.trueup/file(?:/_(?:redirects|headers)$|(?:/.*)?/\.(?!well-known(?:/|$)))"
-"""HIDDEN, for the target of a rewrite."""
 OUTSIDE = r"^(?!/\.trueup/)"
 """The start of a pattern that is for paths of visitors alone."""
 KEPT = "$is_args$args"
@@ -36,6 +35,7 @@ class Routes:
     ) -> None:
         self.rules, self.tree, self.previous, self.names = rules, tree, previous, names
         self.previous_root, self.brotli = previous_root, brotli
+        self.ranges = Ranges(names)
         self.codes: set[int] = set()
         """The codes other than 301 and 302 that are needed: each has a named location."""
         self.exact, self.sequence = self._sorted()
@@ -91,12 +91,12 @@ class Routes:
         if rule.code in REDIRECTS:
             page, flag = self._moved(rule.code)
             return [*([page] if page else []), f'rewrite {word(rule.source.regex)} "{self._location(rule)}?" {flag};']
-        to = FILE + self._filled(rule, rule.template()[0])
+        to = self._filled(rule, rule.template()[0])
         if rule.code == 200:
-            return [f'rewrite {word(rule.source.regex)} "{to}" last;']
+            return [f'rewrite {word(rule.source.regex)} "{self.ranges.file}{to}" last;']
         if len(rule.template()[0]) == 1 and named(self.tree, rule.to) is None:
             return [f"return {rule.code};"]
-        return [f'error_page {rule.code} "{to}";', f"return {rule.code};"]
+        return [f'error_page {rule.code} "{FILE}{to}";', f"return {rule.code};"]
 
     def _rule(self, rule: Redirect) -> list[str]:
         return self._guarded(rule, self._acts(rule), simple=rule.code in (200, 301, 302) and not rule.static)
@@ -124,22 +124,24 @@ class Routes:
         out: list[str] = []
         for path, rule in self.exact:
             acts = self._acts(rule)
-            out += _block(f"location = {word(path)}", acts)
+            out += block(f"location = {word(path)}", acts)
         for at in reversed(range(len(self.rules.headers))):
-            block = self.rules.headers[at]
-            kind = fields.type_of(block)
+            said = self.rules.headers[at]
+            kind = fields.type_of(said)
             if kind is not None:
                 typed = ["types { }", f"default_type {word(kind)};"]
                 lost = f"@previous{at}" if self.previous_root is not None else f"/.trueup/asset/{KEPT}"
-                body = [*typed, *self._before(), *self._shapes(typed=True), f"try_files $uri {lost};"]
+                sends = self._sends(["$uri"], lost, more=typed)
+                body = [*typed, *self._before(), *self._shapes(typed=True), *sends]
                 # Places below /.trueup/ are patterns too, and the first that matches wins.
-                out += _block(f"location ~ {word(OUTSIDE + block.pattern.regex[1:])}", body)
+                out += block(f"location ~ {word(OUTSIDE + said.pattern.regex[1:])}", body)
                 out += self._previous(f"@previous{at}", typed)
-        out += _block("location /", [*self._before(), *self._shapes(), self._plain()])
+        out += block("location /", [*self._before(), *self._shapes(), *self._sends(self._plain())])
         out += self._inner()
-        out += _block("location @rules", self._last())
+        out += block("location @rules", self._last())
+        out += self.ranges.lines()
         for code in sorted(self.codes):
-            out += _block(f"location @moved{code}", [f"return {code} $sent_http_location;"])
+            out += block(f"location @moved{code}", [f"return {code} $sent_http_location;"])
         return out
 
     def _before(self) -> list[str]:
@@ -165,11 +167,19 @@ class Routes:
             out.append('rewrite "^(|/.*)/index$" "/.trueup/index$1" last;')
         return [*out, 'rewrite "^(.*)/$" "/.trueup/slash$1" last;']
 
-    def _plain(self) -> str:
-        return f"try_files $uri {self._more()} @rules;"
+    def _sends(self, tries: list[str], then: str = "@rules", *, back: str = "", more: Sequence[str] = ()) -> list[str]:
+        """The last lines of a location that sends the first of these files that is there, or goes on to `then`."""
+        return [self.ranges.leave(tries, then, more), *([back] if back else []), tried(tries, then)]
 
-    def _more(self) -> str:
-        return '"${uri}.html"' if self.rules.pretty_urls else '"${uri}.html" "${uri}/index.html"'
+    def _named(self, name: str, tries: list[str], then: str = "@rules", more: Sequence[str] = ()) -> list[str]:
+        self.ranges.named(name, tries, then, more)
+        return block(f"location {name}", [*more, tried(tries, then)])
+
+    def _plain(self) -> list[str]:
+        return ["$uri", *self._more()]
+
+    def _more(self) -> list[str]:
+        return ["${uri}.html"] if self.rules.pretty_urls else ["${uri}.html", "${uri}/index.html"]
 
     def _inner(self) -> list[str]:
         path, base = self.names("path"), self.names("base")
@@ -182,44 +192,29 @@ class Routes:
 
         def inner(shape: str, ending: str, body: list[str]) -> list[str]:
             regex = "^/" + re.escape(f".trueup/{shape}") + named + ending + ")$"
-            return _block(f"location ~ {word(regex)}", ["internal;", *body])
+            return block(f"location ~ {word(regex)}", ["internal;", *body])
 
-        out = _block(
-            f"location ^~ {FILE}/",
-            [
-                "internal;",
-                f"if ($uri ~ {word(UNSERVED)}) {{ return 404; }}",
-                'rewrite "^/\\\\.trueup/file(/.*)$" "$1" break;',
-                'try_files $uri "${uri}.html" "${uri}/index.html" =404;',
-            ],
-        )
-        files = ["internal;", f"rewrite ^ {path};", *self._shapes(), back, self._plain()]
-        out += _block("location ^~ /.trueup/files/", files)
+        out = block(f"location ^~ {FILE}/", ["internal;", strip(FILE), UNSERVED, "break;", tried(TARGET, "=404")])
+        files = ["internal;", f"rewrite ^ {path};", *self._shapes(), *self._sends(self._plain(), back=back)]
+        out += block("location ^~ /.trueup/files/", files)
         if self.rules.basic_auth is not None:
-            out += _block(
+            out += block(
                 "location ^~ /.trueup/guard/", ["internal;", back, f"try_files /.trueup/none /.trueup/open/{KEPT};"]
             )
-            out += _block("location ^~ /.trueup/open/", ["internal;", f"rewrite ^ {path} last;"])
-        out += _block("location ^~ /.trueup/rules/", ["internal;", back, "try_files /.trueup/none @rules;"])
-        out += inner(
-            "packed",
-            "/.+",
-            [
-                f'{there}") {{ rewrite ^ "/.trueup/rules/" last; }}',
-                back,
-                "try_files $uri @rules;",
-            ],
-        )
-        out += _block("location ^~ /.trueup/asset/", ["internal;", back, "try_files $uri @previous;"])
+            out += block("location ^~ /.trueup/open/", ["internal;", f"rewrite ^ {path} last;"])
+        out += block("location ^~ /.trueup/rules/", ["internal;", back, "try_files /.trueup/none @rules;"])
+        form = f'{there}") {{ rewrite ^ "/.trueup/rules/" last; }}'
+        out += inner("packed", "/.+", [form, *self._sends(["$uri"], back=back)])
+        out += block("location ^~ /.trueup/asset/", ["internal;", *self._sends(["$uri"], "@previous", back=back)])
         if self.previous_root is not None:
             out += self._previous("@previous", [])
-            out += _block("location @after", [f"try_files {self._more()} @rules;"])
+            out += self._named("@after", self._more())
         else:
-            out += _block("location @previous", [f"try_files {self._more()} @rules;"])
+            out += self._named("@previous", self._more())
         if not self.rules.pretty_urls:
-            loose = f'try_files "{base}/index.html" "{_braces(base)}.html" @rules;'
-            return out + inner("slash", "(?:/.*)?", [back, loose])
-        out += _block("location ^~ /.trueup/keep/", ["internal;", back, 'try_files $uri "${uri}.html" @rules;'])
+            loose = [f"{base}/index.html", f"{_braces(base)}.html"]
+            return out + inner("slash", "(?:/.*)?", self._sends(loose, back=back))
+        out += block("location ^~ /.trueup/keep/", ["internal;", *self._sends(self._plain(), back=back)])
         out += inner(
             "html",
             "/.*",
@@ -228,8 +223,7 @@ class Routes:
                 f'{there}") {{ rewrite ^ "/.trueup/keep/" last; }}',
                 f'{there}.html") {{ rewrite "^/\\\\.trueup/html(|/.*)/index$" "$1/{TAIL}" {flag}; '
                 f'rewrite "^/\\\\.trueup/html(/.*)$" {away} }}',
-                back,
-                'try_files "${uri}.html" @rules;',
+                *self._sends(self._plain(), back=back),
             ],
         )
         to_index = f'rewrite "^/\\\\.trueup/index(.*)$" "$1/{TAIL}" {flag};'
@@ -240,8 +234,7 @@ class Routes:
                 "(?:/.*)?",
                 [
                     f'{there}.html") {{ rewrite "^/\\\\.trueup/slash(/.+)$" {away} }}',
-                    back,
-                    'try_files "${uri}index.html" @rules;',
+                    *self._sends(["${uri}index.html"], back=back),
                 ],
             )
             out += inner(
@@ -250,8 +243,7 @@ class Routes:
                 [
                     keep,
                     f'{there}/index.html") {{ {to_index} }}',
-                    back,
-                    'try_files "${uri}.html" @rules;',
+                    *self._sends(self._plain(), back=back),
                 ],
             )
         else:
@@ -260,7 +252,7 @@ class Routes:
                 "(?:/.*)?",
                 [
                     *moved,
-                    f'{there}/index.html") {{ rewrite ^ "{FILE}{base}/index.html" last; }}',
+                    f'{there}/index.html") {{ rewrite ^ "{self.ranges.file}{base}/index.html" last; }}',
                     f'rewrite "^/\\\\.trueup/slash(|/.*)/index$" "$1/{TAIL}" {flag};',
                     f'{there}.html") {{ rewrite "^/\\\\.trueup/slash(/.+)$" {away} }}',
                     back,
@@ -274,15 +266,14 @@ class Routes:
         """The release before, for names with a hash."""
         if self.previous_root is None:
             return []
-        lines = [
+        elsewhere = [
             *typed,
             f"root {word(self.previous_root)};",
             "open_file_cache_errors off;",  # another release takes this place at a switch
             # A link leads here, which Place.brotli says why not to follow elsewhere.
             *(["disable_symlinks on from=$document_root;", "brotli_static off;"] if self.brotli else []),
-            f"try_files {self.names('kept')} @after;",
         ]
-        return _block(f"location {name}", lines)
+        return self._named(name, [self.names("kept")], "@after", elsewhere)
 
     def _last(self) -> list[str]:
         """Where no file was found: a folder's address, rules that come behind files, the app's page, a listing, 404."""
@@ -295,7 +286,7 @@ class Routes:
             out += [line for rule in self.sequence for line in self._rule(rule)]
         fallback = self.rules.fallback(self.tree)
         if fallback is not None:
-            away = f'rewrite ^ "{FILE}{self.names.safe(fallback)}" last;'
+            away = f'rewrite ^ "{self.ranges.file}{self.names.safe(fallback)}" last;'
             if self.rules.dialect == "cloudflare" and self.rules.spa is None and self._nearest():
                 away = f"if ({self.names('missing')} = /.trueup/none) {{ {away} }}"
             out.append(away)
@@ -308,11 +299,12 @@ class Routes:
         if not self.rules.dir_listing:
             return []
         back, listing = f"rewrite ^ {self.names('path')} break;", self.names("listing")
-        out = _block("location ^~ /.trueup/list/", ["internal;", back, "try_files /.trueup/none =404;"])
+        out = block("location ^~ /.trueup/list/", ["internal;", back, "try_files /.trueup/none =404;"])
         for url, text in listings(self.tree).items():
             shown = [f'set {listing} "{self.names.safe(text)}";', back, "try_files /.trueup/none @list;"]
-            out += _block(f"location = {word('/.trueup/list' + url)}", ["internal;", *shown])
-        return out + _block("location @list", [f"default_type {word(TYPE)};", "types { }", f"return 200 {listing};"])
+            out += block(f"location = {word('/.trueup/list' + url)}", ["internal;", *shown])
+        listed = ["types { }", f"default_type {word(TYPE)};", self.ranges.none, f"return 200 {listing};"]
+        return out + block("location @list", listed)
 
     def _nearest(self) -> bool:
         """Whether a path has its own page for 404, the nearest above it."""
@@ -332,10 +324,6 @@ class Routes:
         if rules.custom_50x is not None and self.tree.file(rules.custom_50x):
             server.append(f'error_page 500 502 503 504 "{FILE}{self.names.safe(rules.custom_50x)}";')
         return http, server
-
-
-def _block(head: str, lines: list[str]) -> list[str]:
-    return [f"{head} {{", *("  " + line for line in lines), "}"]
 
 
 def _braces(variable: str) -> str:

@@ -20,6 +20,11 @@ def word(text: str) -> str:
     return f'"{out}"'
 
 
+def block(head: str, lines: list[str]) -> list[str]:
+    """The lines of a block."""
+    return [f"{head} {{", *("  " + line for line in lines), "}"]
+
+
 class Names:
     """The names of one site in nginx's one space of names, and what its words need at http level."""
 

@@ -18,7 +18,7 @@ from reconciler.systems.sites.rules.site import Tree
 from reconciler.systems.sites.web.preview import Site, app
 from reconciler.web import serve, tls
 from tests.systems.sites.rules import pages, server
-from tests.systems.sites.rules.compare import by_nginx, content, differences
+from tests.systems.sites.rules.compare import content, differences
 
 HERE = Path(__file__).parent / "cases"
 PATHS = sorted(HERE.glob("*.md"))
@@ -194,13 +194,8 @@ def test_case(name: str, nginx: Server, preview: Server) -> None:
             body = content(given, case.files, case.previous)
             reply = real.ask(case, asked)
             told += [f"answer(): {each}" for each in unmet(asked, given, body, known, real.https)]
-            served = given
-            if real is nginx:
-                served = by_nginx(given, asked.sent, case.tree, pages.tree_of(case.previous))
-            if served is given:
-                told += [f"{real.name}: {each}" for each in unmet(asked, reply, reply.body, known, real.https)]
-            body = content(served, case.files, case.previous)
-            told += differences(served, reply, asked.method, body, real.name)
+            told += [f"{real.name}: {each}" for each in unmet(asked, reply, reply.body, known, real.https)]
+            told += differences(given, reply, asked.method, body, real.name)
         if told:
             wrong.append("\n".join([asked.text, *("    " + each for each in told)]))
     assert not wrong, "\n\n".join(wrong)

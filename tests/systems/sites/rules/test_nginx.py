@@ -85,6 +85,20 @@ def test_http2_is_said_as_the_version_has_it(tmp_path: Path) -> None:
         assert server.accepts(tmp_path, new) == ""
 
 
+def test_ranges_are_only_where_a_packed_form_was_looked_for(tmp_path: Path) -> None:
+    """An nginx before 1.23.4 shows no difference: what a newer one is kept from is said, too."""
+    lines = [line.strip() for line in full(tmp_path, "one").splitlines()]
+    heads = [at for at, line in enumerate(lines) if line.startswith("location ")]
+    ranged = [max(head for head in heads if head < at) for at, line in enumerate(lines) if line == "max_ranges 1;"]
+    assert ranged and all(lines[at].startswith("location ^~ /.trueup/part/") for at in ranged)
+    assert lines.count("max_ranges 0;") == 1
+    ways = [at for at, line in enumerate(lines) if "/.trueup/part/" in line and "rewrite ^ " in line]
+    assert len(ways) > len(ranged)
+    for at in ways:
+        place = lines[at].partition("/.trueup/part/")[2]
+        assert lines[at - 1].startswith("if (-f ") and lines[at - 1].endswith("/.trueup/whole/" + place)
+
+
 def test_long_domains_fit_into_nginx(tmp_path: Path) -> None:
     label = "a-branch-with-a-very-long-name-for-its-preview"
     domains = (f"{label}.{label}.example.test", f"*.{label}.example.test", "short.test")
