@@ -117,9 +117,9 @@ class Bucket:
             self._tick()
             batch = small[start : start + _BATCH]
             with self._told():
-                came = self._fs.cat([self._names[path] for path in batch], on_error="return")
-            for path in batch:
-                data = came.get(self._names[path]) if isinstance(came, dict) else came
+                # Not `cat`, which takes a name with * or [ for a pattern: `**` would bring all of the bucket at once.
+                came = self._fs.cat_ranges([self._names[path] for path in batch], None, None, on_error="return")
+            for path, data in zip(batch, came, strict=True):
                 if isinstance(data, bytes) and len(data) <= _SMALL:
                     yield path, self._content.write(data)
                 elif not isinstance(data, FileNotFoundError):

@@ -204,3 +204,16 @@ def test_without_the_extra_it_is_said_what_to_install(make_sources: Make, monkey
     monkeypatch.setitem(sys.modules, "fsspec", None)  # what an import finds where it isn't installed
     told = refusal(lambda: make_sources("s3://sites").resolve({"bucket": "s3://sites"}))
     assert told.code == "source-extra" and "trueup[s3]" in told.hint
+
+
+@pytest.mark.parametrize("names", [("[slug].html", "index.html"), ("d/[x]/y", "d/x/y"), ("**", "a*", "b?", "ab")])
+def test_names_are_no_patterns(names: tuple[str, ...], s3: S3, make_sources: Make, tmp_path: Path) -> None:
+    """With one of Next.js's pages, `[slug].html`, a bucket could not be read; `**` brought all of it at once into memory."""
+    pages = {name: f"{name}\n".encode() for name in names}
+    s3.put(**{f"docs/{path}": data for path, data in pages.items()})
+    for path, data in pages.items():
+        (tmp_path / "docs" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "docs" / path).write_bytes(data)
+    sources = make_sources("s3://sites", str(tmp_path))
+    for place in ("s3://sites/docs", f"file://{tmp_path}/docs"):
+        assert contents(sources, sources.resolve({"bucket": place}).files) == pages
