@@ -99,4 +99,4 @@ def place(blob: str) -> str:
 
 def right(contents: Contents, blob: str) -> tuple[str, int, int, str]:
     data = contents.known[blob]
-    return hashlib.sha1(data).hexdigest(), int(blob[:8], 16), len(data), "644:root:root"
+    return hashlib.sha1(data).hexdigest(), int(blob[:8], 16) & 0x7FFFFFFF, len(data), "644:root:root"

@@ -25,7 +25,8 @@ BROTLI_NAME = re.compile(r"([0-9a-f]{38})\.([0-9a-f]{64})\.br")
 EMPTY = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 BLOCK = 1 << 20
 LAST_SECOND = 0x7FFFFFFF
-"""The latest mtime of file systems without more bits (XFS without bigtime): the kernel cuts later ones to it."""
+"""The latest mtime of file systems without more bits (XFS without bigtime): the kernel cuts later ones to it, and two
+states of a file would have one ETag."""
 BEGUN_KEPT = 7 * 86400.0
 NEW_KEPT = 86400.0
 WAIT = 60.0
@@ -94,7 +95,7 @@ class Store:
             if not stat.S_ISREG(known.st_mode) or known.st_uid != 0 or (known.st_size == 0 and blob != EMPTY):
                 return False
             second = mtime(blob, form)
-            as_made = known.st_mtime_ns // 10**9 in (second, min(second, LAST_SECOND))
+            as_made = known.st_mtime_ns // 10**9 == second
             if not doubted and as_made and stat.S_IMODE(known.st_mode) == 0o644 and known.st_gid == 0:
                 return True
             # Somebody touched it: it is ours again if it still is what its name says.
@@ -343,7 +344,7 @@ def same(known: os.stat_result, at: int, name: str) -> bool:
 
 
 def mtime(blob: str, form: int) -> int:
-    return int(blob[8 * form : 8 * form + 8], 16)
+    return int(blob[8 * form : 8 * form + 8], 16) & LAST_SECOND
 
 
 def git_hash(size: int) -> Any:

@@ -82,7 +82,7 @@ def keep(text):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w") as file:
             file.write(text)
-        os.utime(path, (int(blob[:8], 16),) * 2)
+        os.utime(path, (int(blob[:8], 16) & 0x7FFFFFFF,) * 2)
     return blob
 
 

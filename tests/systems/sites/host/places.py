@@ -157,7 +157,7 @@ for name, data in json.load(sys.stdin).items():
     with open(path, "wb") as file:
         file.write(base64.b64decode(data))
     os.chmod(path, 0o644)
-    mtime = int(name[8 * form : 8 * form + 8], 16)
+    mtime = int(name[8 * form : 8 * form + 8], 16) & 0x7FFFFFFF
     os.utime(path, (mtime, mtime))
 """
 

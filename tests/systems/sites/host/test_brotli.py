@@ -49,7 +49,7 @@ def test_both_forms_lie_beside_what_they_save_on_and_over_nothing_of_the_site(pl
     for accept, encoding, form in (("gzip, br", "br", 2), ("br", "br", 2), ("gzip, br;q=0", "gzip", 1)):
         told = headers(place, "/site.css", accept)
         assert f"Content-Encoding: {encoding}\n" in told
-        etag = f'"{int(files["site.css"][8 * form : 8 * form + 8], 16):x}-'
+        etag = f'"{int(files["site.css"][8 * form : 8 * form + 8], 16) & 0x7FFFFFFF:x}-'
         assert f"ETag: {etag}" in told, "of the content's id, so that it is the same on every host"
         tag = next(line.partition(" ")[2] for line in told.splitlines() if line.startswith("ETag"))
         assert " 304 " in headers(place, "/site.css", accept, f"-H 'If-None-Match: {tag}'").splitlines()[0]

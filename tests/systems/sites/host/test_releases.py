@@ -50,13 +50,13 @@ def test_a_site_says_the_same_etag_on_every_host_and_packs_what_may_be_packed(pl
     )
     place.send(files, packed=["gzip"])
     assert not place.stage("r1", files, packed=["gzip"])["failed"]
-    etag = f'"{int(files["site.css"][:8], 16):x}-{len(text):x}"'
+    etag = f'"{int(files["site.css"][:8], 16) & 0x7FFFFFFF:x}-{len(text):x}"'
     done = place.switch("r1", (place.expect("/site.css", etag=etag, body=text),))
     assert not done["failed"], done
     packed = place.host.run(
         f"curl -s -D - -o /run/b --compressed -H 'Host: {place.domain}' http://127.0.0.1/site.css; stat -c %s /run/b"
     ).stdout
-    assert "Content-Encoding: gzip" in packed and f'ETag: "{int(files["site.css"][8:16], 16):x}-' in packed
+    assert "Content-Encoding: gzip" in packed and f'ETag: "{int(files["site.css"][8:16], 16) & 0x7FFFFFFF:x}-' in packed
     assert packed.split()[-1] == str(len(text))
     assert place.get("/own.txt.gz") == "200 no gzip at all", "a file of the site itself is never packed over"
     assert place.probe(whole=True)["state"]["altered"] == []

@@ -30,7 +30,8 @@ CHUNK = 1 << 20
 YOUNG = 3600.0
 """Seconds that a content without a release stays: it may have come for one that is being made."""
 LAST_SECOND = 0x7FFFFFFF
-"""The latest mtime of file systems without more bits (XFS without bigtime): the kernel cuts later ones to it."""
+"""The latest mtime of file systems without more bits (XFS without bigtime): the kernel cuts later ones to it, and two
+states of a file would have one ETag."""
 SHELF = re.compile(r"[0-9a-f]{2}")
 BROTLI = 2
 """Of the forms that a content has here, in which it travels too: as it is (0), gzip (1), brotli."""
@@ -181,11 +182,11 @@ def read(at: int, name: str, most: int) -> bytes:
 
 def mtime_of(blob: str, form: int) -> int:
     """Seconds since 1970 that the file of a content has on every host."""
-    return int(blob[8 * form : 8 * form + 8], 16)
+    return int(blob[8 * form : 8 * form + 8], 16) & LAST_SECOND
 
 
 def dated(info: os.stat_result, mtime: int) -> bool:
-    return info.st_mtime in (mtime, min(mtime, LAST_SECOND))
+    return info.st_mtime == mtime
 
 
 def holds(fd: int, blob: str, form: int, sha256: str = "") -> bool:

@@ -35,7 +35,8 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 CHUNK = 1 << 20
 LAST_SECOND = 0x7FFFFFFF
-"""The latest mtime of file systems without more bits (XFS without bigtime): the kernel cuts later ones to it."""
+"""The latest mtime of file systems without more bits (XFS without bigtime): the kernel cuts later ones to it, and two
+states of a file would have one ETag."""
 SOON = 21 * 86400.0
 """Seconds before its end from which on a certificate is told of; a quarter of its life, where it lives for a short time."""
 MADE, ASKED = "/srv/trueup/certificates/%s.pem", "/etc/letsencrypt/live/trueup-%s/fullchain.pem"
@@ -180,11 +181,11 @@ def altered(release: int, name: str, request: dict[str, Any], size: dict[str, An
                 continue
             seen += 1
             sampled = sample.get(path[:-3] if form == 2 else path)
-            mtime = int(blob[8 * form : 8 * form + 8], 16)
+            mtime = int(blob[8 * form : 8 * form + 8], 16) & LAST_SECOND
             if (
                 not stat.S_ISREG(info.st_mode)
                 or info.st_size != sizes.get(path)
-                or info.st_mtime not in (mtime, min(mtime, LAST_SECOND))
+                or info.st_mtime != mtime
                 or (info.st_uid, stat.S_IMODE(info.st_mode)) != (0, 0o644)
                 or (
                     (whole or wanted.get(path) == blob or (sampled == blob and info.st_size <= SMALL))
