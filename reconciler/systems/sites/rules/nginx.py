@@ -24,7 +24,9 @@ CIPHERS = (
 """For TLS 1.2: Mozilla's intermediate list (wiki.mozilla.org/Security/Server_Side_TLS) without DHE."""
 CHALLENGES = "/.well-known/acme-challenge/"
 """RFC 8555, 8.3."""
-_ODD = r"[\x01-\x1f\x7f\\]"
+_ODD = r"[\x01-\x1f\x7f\\]|//"
+"""nginx merges slashes, but where the host's nginx.conf says `merge_slashes off`: then //a is no path that a rule knows, and
+the file of /a."""
 _PLAIN = re.compile(r"/[A-Za-z0-9._/+@=,-]*")
 _DOMAIN = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
 
@@ -195,7 +197,7 @@ def _common(rules: Rules, place: Place, names: Names) -> list[str]:
         burst = f" burst={rules.rate_limit.burst} nodelay" if rules.rate_limit.burst else ""
         out += [f"limit_req zone={names.prefix}rate{burst};", "limit_req_status 429;"]
     if rules.basic_auth is not None:
-        out += [f"auth_basic {names('realm')};", f"auth_basic_user_file {word(place.htpasswd)};"]
+        out += ["satisfy all;", f"auth_basic {names('realm')};", f"auth_basic_user_file {word(place.htpasswd)};"]
     return out
 
 

@@ -61,14 +61,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def main_config(folder: Path, sites: str) -> str:
+def main_config(folder: Path, sites: str, more: str = "") -> str:
     load = f"load_module {BROTLI};\n" if BROTLI else ""
     temporary = "".join(
         f"  {name}_temp_path {folder}/tmp-{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     return (
         f"{load}user root;\nmaster_process off;\ndaemon off;\npid {folder}/pid;\nerror_log {folder}/error.log warn;\n"
-        f"events {{ worker_connections 256; }}\nhttp {{\n{temporary}  include {sites};\n}}\n"
+        f"events {{ worker_connections 256; }}\nhttp {{\n{temporary}{more}  include {sites};\n}}\n"
     )
 
 
@@ -84,14 +84,14 @@ def accepts(folder: Path, config: str) -> str:
 
 
 @contextlib.contextmanager
-def running(folder: Path, sites: Mapping[str, str]) -> Iterator[Path]:
-    """nginx with these files of sites; yields the folder of its log."""
+def running(folder: Path, sites: Mapping[str, str], more: str = "") -> Iterator[Path]:
+    """nginx with these files of sites, and `more` at http level; yields the folder of its log."""
     assert shutil.which("nginx"), "nginx is missing: requirements/setup.sh test installs it"
     home = folder / "sites"
     home.mkdir(parents=True, exist_ok=True)
     for name, text in sites.items():
         (home / f"{name}.conf").write_bytes(text.encode("utf-8", "surrogateescape"))
-    (folder / "nginx.conf").write_text(main_config(folder, f"{home}/*.conf"))
+    (folder / "nginx.conf").write_text(main_config(folder, f"{home}/*.conf", more))
     process = subprocess.Popen(["nginx", "-c", f"{folder}/nginx.conf"], stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 30

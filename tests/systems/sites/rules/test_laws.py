@@ -253,6 +253,7 @@ OURS = frozenset(
         "open_file_cache_valid",
         "open_file_cache_errors",
         "absolute_redirect",
+        "satisfy",
         "server_tokens",
         "log_not_found",
         "charset",

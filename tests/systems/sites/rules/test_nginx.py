@@ -223,6 +223,21 @@ def test_an_authority_passes_every_gate_and_so_does_nothing_else(tmp_path: Path)
         )
 
 
+def test_what_a_host_says_of_all_its_servers_opens_nothing(tmp_path: Path) -> None:
+    """nginx.conf is the host's own: without merge_slashes //private/x is no path of /private/*, and the file is the same."""
+    server.write(tmp_path / "now", {"index.html": b"home", "private/x.txt": b"secret"})
+    server.write(tmp_path, {"htpasswd": b"ada:{PLAIN}secret\n"})
+    rules = Rules(basic_auth=BasicAuth("R", ("/private/*",), {"ada": ""}))
+    port = server.free_port()
+    where = place(tmp_path, http=(port,), htpasswd=str(tmp_path / "htpasswd"), address="127.0.0.1")
+    text = config(rules, tree_of({"index.html": b"home", "private/x.txt": b"secret"}), where)
+    with server.running(tmp_path, {"one": text}, "  merge_slashes off;\n  satisfy any;\n  allow all;\n"):
+        assert server.ask(port, "GET", "/private/x.txt", "one.test", {}).status == 401
+        for path in ("//private/x.txt", "/private//x.txt", "/a/..//private/x.txt", "/%2f/private/x.txt"):
+            assert server.ask(port, "GET", path, "one.test", {}).status in (400, 401), path
+        assert server.ask(port, "GET", "/", "one.test", {}).status == 200
+
+
 def test_without_a_release_before_names_with_a_hash_lead_nowhere(tmp_path: Path) -> None:
     """`previous` is in every configuration, and is missing until there is a second release; or leads to one that is gone."""
     server.write(tmp_path / "now", FILES)
