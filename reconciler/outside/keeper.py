@@ -78,7 +78,7 @@ class Sources(Known):
             folder,
             Trust(settings.content_from),
             limits,
-            Credentials.of(settings),
+            Credentials.of(settings) if folder == settings.state_dir else Credentials.at_hand(settings),
             own=(own_of(settings, own), settings.branch),
             several=folder != settings.state_dir,
         )

@@ -17,7 +17,8 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -66,6 +67,20 @@ class Credentials:
             ssh_key=settings.git_ssh_key,
             known_hosts=(settings.git_known_hosts,),
         )
+
+    @classmethod
+    def at_hand(cls, settings: Any) -> Credentials:
+        """The same for somebody who is not the daemon's user: a login that is the daemon's alone is not his, but his agent is."""
+        named = cls.of(settings)
+        return replace(
+            named,
+            token_file=_readable(named.token_file),
+            ssh_key=_readable(named.ssh_key),
+        )
+
+
+def _readable(place: Path | None) -> Path | None:
+    return place if place is not None and os.access(place, os.R_OK) else None
 
 
 def is_remote(place: str) -> bool:
@@ -296,12 +311,19 @@ class _Callbacks(pygit2.RemoteCallbacks):
 
 
 def _theirs(place: Path) -> str:
-    """What makes a file readable for whoever reads it here, and for nobody else."""
+    """What makes a file readable for whoever reads it here, and for nobody else. One that is another user's already stays so:
+    it is that user who is to read it."""
+    with suppress(OSError):
+        if (uid := place.stat().st_uid) not in (0, os.geteuid()):
+            return f"It is {_name_of(uid)}'s, whose daemon reads it: as that user, sudo -u {_name_of(uid)} trueup …"
+    return f"As root: chown {_name_of(os.geteuid())} {place}; chmod 0600 {place}"
+
+
+def _name_of(uid: int) -> str:
     try:
-        name = pwd.getpwuid(os.geteuid()).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        name = str(os.geteuid())
-    return f"As root: chown {name} {place}; chmod 0600 {place}"
+        return str(uid)
 
 
 def _text(host: bytes | str) -> str:

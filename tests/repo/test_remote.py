@@ -285,3 +285,13 @@ def test_a_plan_of_what_the_daemon_follows_reads_what_it_fetched(
     assert planning.files_of(settings, None, "").commit.id == first
     (here / "trueup.yaml").touch()
     assert planning.files_of(settings, None, "").commit.id == "", "in a fleet's folder it is the folder"
+
+
+def test_a_login_that_is_the_daemons_alone_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = tmp_path / "key"
+    key.touch()
+    settings = Settings(git_ssh_key=key, git_token_file=tmp_path / "gone")
+    assert Credentials.at_hand(settings).ssh_key == key and Credentials.at_hand(settings).token_file is None
+    monkeypatch.setattr("os.access", lambda place, mode: False)  # root may read everything
+    assert Credentials.at_hand(settings).ssh_key is None, "then it is ssh's agent"
+    assert Credentials.of(settings).ssh_key == key, "a daemon that may not read its own is to be told"

@@ -181,6 +181,15 @@ def test_what_has_no_branches_or_no_domain_has_no_previews(make_git: Callable[[s
     assert any("every domain is a wildcard" in line for line in told(read("{folder: public}", **{"w.yaml": wild})))
 
 
+def test_that_the_branches_can_t_be_asked_here_is_said(make_git: Callable[[str], Git], tmp_path: Path) -> None:
+    """A plan would show their previews as removed, without a word."""
+    read = Reader(tmp_path, make_git("docs"))
+    read.settings = Settings(state_dir=tmp_path / "state", repo=str(tmp_path / "gone"), branch="main")
+    [said] = told(read("{folder: public}"))
+    assert "warning previews-unknown: the branches can't be asked here: " in said and "gone" in said
+    assert sites(read("{folder: public}")) == {"docs": ["docs.example.com"]}
+
+
 def test_a_label_is_one_branch_s_alone() -> None:
     made = labels(["feature-x", "feature/x", "Feature.X", "fix", "日本", "a" * 60, "a" * 60 + "b"])
     assert made["feature-x"] == "feature-x" and made["fix"] == "fix"

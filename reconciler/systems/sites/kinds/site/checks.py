@@ -29,6 +29,10 @@ CODES: Mapping[str, Code] = {
         "`previews` asks for what can't be: the content has no branches, or there is no domain to put a branch before.",
         "Leave previews out, take the content from a repository, or name a domain without `*`.",
     ),
+    "previews-unknown": Code.warning(
+        "The branches that have previews can't be asked by whoever reads this, so that there are none here.",
+        "What the message names; or ask the daemon, whose plan it is: trueup plan where no clone is.",
+    ),
     "previews-left-out": Code.warning(
         "More branches match `previews.branches` than `previews.max` allows; the last by name have no preview.",
         "Delete branches that are done, narrow the patterns, or raise max.",

@@ -60,8 +60,11 @@ def wrong(spec: State) -> Iterator[Finding]:
 def examined(spec: State, ask: Resolving) -> Iterator[Finding]:
     try:
         more = ask.outside(source(spec)).read("more").decode().split()
-    except Unresolved:
-        return  # there are none then
+    except Unresolved as unknown:
+        finding = unknown.finding
+        message = f"the branches can't be asked here: {finding.message}; a plan shows their previews as removed"
+        yield Finding(code="previews-unknown", message=message, field=("previews",), hint=finding.hint)
+        return
     if more:
         count = f"{len(more)} more branch{'es' if len(more) > 1 else ''} would have a preview: {', '.join(more[:3])}"
         yield Finding(code="previews-left-out", message=count, field=("previews",))
