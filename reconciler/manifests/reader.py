@@ -30,6 +30,8 @@ Field: TypeAlias = Sequence[str | int]
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 60
+MOST_BROKEN = 50
+"""Documents of a file that can't be read, after which the rest isn't looked at: each begins the text anew."""
 
 LOSES_DOCUMENTS = frozenset(
     ("not-utf8", "control-character", "too-large", "tab", "yaml-syntax", "too-deep", "alias-bomb")
@@ -181,12 +183,13 @@ class Document:
 def load(data: bytes, path: str) -> tuple[list[Document], list[Problem]]:
     """All documents of a file (empty ones left out) and all problems of its form. Never raises for what the bytes say.
 
-    After an error of syntax, reading goes on at the next `---`.
+    After an error of syntax, reading goes on at the next `---`, MOST_BROKEN times.
     """
     text, problems = _decode(data, path)
     documents: list[Document] = []
-    offset = 0
-    while text is not None:
+    offset = broken = 0
+    while text is not None and broken < MOST_BROKEN:
+        broken += 1
         start = offset and _line_start(text, offset)
         part = text[start:] if offset else text
         failed = _documents(part, path, offset, documents, problems)
@@ -322,6 +325,8 @@ class _Walk:
 
     def mapping(self, node: MappingNode, depth: int) -> dict[str, Json]:
         result: dict[str, Json] = {}
+        lines: dict[str, int] = {}
+        """Of each key, from 0."""
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
                 self.say("bad-field-name", "a key must be a plain word, this one is a list or a mapping", key_node,
@@ -332,11 +337,11 @@ class _Walk:
                 self.say("merge-key", "YAML 1.2 has no merge key `<<`", key_node, "write the fields out, or use Vars")
                 continue
             if key in result:
-                first = next(k for k, _ in node.value if k.value == key)
-                line = first.start_mark.line + 1 + self.offset
+                line = lines[key] + 1 + self.offset
                 self.say("duplicate-field", f"`{key}` stands twice in one mapping", key_node,
                          "remove one of the two", f"the first is on line {line}")  # fmt: skip
                 continue
+            lines[key] = key_node.start_mark.line
             result[key] = self.value(value_node, depth + 1, key)
         return result
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,3 +95,17 @@ def test_any_text_is_read_or_told(text: str) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_told(data: bytes) -> None:
     load(data, "p")
+
+
+BAD = {
+    "documents that can't be read": b"--- ]\n" * 150_000,
+    "fields that stand twice": b"".join(b"k%d: 1\nk%d: 2\n" % (number, number) for number in range(40_000)),
+}
+
+
+@pytest.mark.parametrize("data", BAD.values(), ids=BAD)
+def test_a_file_that_is_wrong_all_over_takes_no_time(data: bytes) -> None:
+    """Whoever may push must not hang the daemon that reads it."""
+    started = time.process_time()
+    _, problems = load(data, "x.yaml")
+    assert problems and time.process_time() - started < 30
