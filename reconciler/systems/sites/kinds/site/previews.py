@@ -62,6 +62,8 @@ def examined(spec: State, ask: Resolving) -> Iterator[Finding]:
         more = ask.outside(source(spec)).read("more").decode().split()
     except Unresolved as unknown:
         finding = unknown.finding
+        if finding.code == "no-outside":
+            return  # nobody asks here, and nobody says so of the content either
         message = f"the branches can't be asked here: {finding.message}; a plan shows their previews as removed"
         yield Finding(code="previews-unknown", message=message, field=("previews",), hint=finding.hint)
         return
