@@ -77,7 +77,7 @@ class Unpacked:
             self._header -= max(size, 0)
             if size < 0 or self._header <= 0:
                 raise refused("source-too-big", f"{self._where}: a member's header takes more than {_HEADER:,} bytes")
-        elif size < 0 or size > _HEADER:
+        elif size < 0 or size > PIECE:
             size = PIECE
         parts = []
         while size > 0 and (piece := self._piece(size)):

@@ -66,6 +66,14 @@ def test_the_same_files_are_the_same_tree_however_they_are_packed(builds: Builds
     assert found.tree == builds.sources.resolve(builds.put(tarred(PAGES, "xz"), "other")).tree
 
 
+@pytest.mark.parametrize("how", ["tar", "gz", "xz", "zip"])
+def test_a_file_of_any_size_is_whole_and_so_is_the_next(builds: Builds, how: str) -> None:
+    sizes = (0, 1, 511, 512, 513, 32_767, 32_769, 50_000, 65_535, 65_536, 65_537, 100_000, 1_048_577, 2_150_000)
+    files = {f"{number:02}": os.urandom(size) for number, size in enumerate(sizes)}
+    data = zipped(files) if how == "zip" else tarred(files, "" if how == "tar" else how)
+    assert contents(builds.sources, builds.sources.resolve(builds.put(data)).files) == files
+
+
 def test_a_folder_of_it_is_taken_and_a_missing_one_is_said(builds: Builds) -> None:
     data = tarred({"./dist/a.html": b"a", "./dist/b/c.html": b"c", "./README": b"no"})
     assert list(builds.sources.resolve(builds.put(data, folder="dist")).files) == ["a.html", "b/c.html"]
