@@ -21,7 +21,11 @@ from ..core.model import Host, Json, State
 from ..core.reference import NAME, is_reference
 
 MAX_STEPS = 100_000
-"""Turns of loops and calls in one rendering."""
+"""Turns of loops and calls in one rendering; what is done with long texts and lists counts more."""
+CHARACTERS = 32
+"""Characters or items for which a call or a filter counts once more."""
+MAX_BITS = 1 << 14
+"""Of a product of whole numbers: squared a few times, they take for ever."""
 MAX_TEXT = 1 << 20
 """Characters that one rendering, or a value within it, may have."""
 _FILE = "<template>"
@@ -105,11 +109,13 @@ class _Environment(ImmutableSandboxedEnvironment):
         self.filters["_counted"] = self.counted
         self.filters["_joined"] = _joined
         for name, filtered in list(self.filters.items()):
-            self.filters[name] = _bounded(name, filtered)
+            self.filters[name] = _bounded(name, filtered, self.tick)
         self.globals.pop("lipsum")
 
-    def tick(self) -> None:
-        self.steps += 1
+    def tick(self, *values: Any) -> None:
+        self.steps += (
+            1 + sum(len(value) for value in values if isinstance(value, (str, list, tuple, dict))) // CHARACTERS
+        )
         if self.steps > MAX_STEPS:
             raise Limit(f"more than {MAX_STEPS:,} turns and calls")
 
@@ -126,7 +132,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return tree
 
     def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
-        self.tick()
+        self.tick(getattr(called, "__self__", None), *args)
         if isinstance(getattr(called, "__self__", None), str) and called.__name__ in _GROWING:
             raise Limit(
                 f"the method `{called.__name__}` of a text; the filters join, replace, center and indent are bounded"
@@ -138,6 +144,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         if operator == "**" and not (abs(left) < 10**6 and abs(right) <= 64):
             raise Limit("a power that is too big")
         if operator == "*":
+            if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > MAX_BITS:
+                raise Limit("a number that is too big")
             for one, other in ((left, right), (right, left)):
                 if isinstance(one, (str, list, tuple)) and isinstance(other, int):
                     _fits(len(one) * other)
@@ -159,11 +167,12 @@ def _fits(size: int) -> None:
         raise Limit(f"a value of more than {MAX_TEXT:,} characters")
 
 
-def _bounded(name: str, filtered: Any) -> Any:
+def _bounded(name: str, filtered: Any, tick: Callable[..., None]) -> Any:
     """A filter that can't make a huge text: from big numbers, by joining or replacing, or step by step."""
 
     def bounded(*args: Any, **kwargs: Any) -> Any:
         values = [*args, *kwargs.values()]
+        tick(*values)
         for value in values:
             if (type(value) is int and abs(value) > 10_000 and name in _WIDE) or (
                 name == "format" and isinstance(value, str) and _BIG_FORMAT.search(value)
