@@ -309,6 +309,8 @@ def labs() -> dict[str, dict[str, object]]:
 def sweep(*, also_running: bool = False) -> list[str]:
     """Remove labs whose owner is gone (all labs when `also_running`), and its bridges that no folder knows; says what went."""
     gone: list[str] = []
+    if not RUNS.exists():
+        return gone  # no lab was ever up here: bridges that there are, are another root's
     for name, book in labs().items():
         owner = book.get("owner")
         running = isinstance(owner, list) and keeper.alive(owner)

@@ -255,6 +255,19 @@ def test_a_start_that_fails_says_why_and_leaves_nothing() -> None:
     assert set(Path("/run/trueup-lab").iterdir()) <= before
 
 
+def test_a_first_sweep_beside_labs_of_another_root_takes_none_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No lab was up here since the machine's start, and a chroot beside us has some."""
+    theirs = "tul0third"
+    net.ip(f"link add {theirs} type bridge", f"link set {theirs} alias lab-0-0")
+    monkeypatch.setattr("lab.lab.RUNS", tmp_path / "not there yet")
+    try:
+        assert sweep() == [] and net.alias(theirs) == "lab-0-0"
+    finally:
+        net.ip(f"link delete {theirs}")
+
+
 def test_a_sweep_leaves_bridges_of_another_root_alone() -> None:
     """Two roots may share a network, as a chroot does: each knows only its own labs' folders."""
     mine, other = "tul00mine", "tul0other"
