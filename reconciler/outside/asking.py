@@ -117,7 +117,10 @@ def _elsewhere(git: str, ground: Ground) -> Elsewhere:
     limits, mine = ground.limits, ground.credentials
     if git:
         ground.trust.judge(git, schemes=("https",))
-    if git and local_path(git) is None:
+    local = local_path(git) if git else None
+    if local is not None:
+        url = _where(str(local), ground)
+    elif git:
         ground.trust.addresses(git)
     if git and not ground.trust.named(git):
         # Whoever may push could name any server: only those that the administrator named are shown a login.
@@ -188,12 +191,18 @@ def _archive(source: ArchiveSource, ground: Ground) -> Answer:
     return Answer(files=files, digest=f"sha256:{sum_}")
 
 
-def _copied(path: str, into: IO[bytes], ground: Ground, tick: Callable[[], None]) -> str:
-    """A file of this machine, copied so that what is hashed is what is unpacked; its sha256."""
-    ground.trust.judge(path, schemes=())
+def _where(path: str, ground: Ground) -> str:
+    """Where a path of this machine leads. Raises Refused where an administrator didn't name that."""
     real = os.path.realpath(path)
     if not ground.trust.named(real):
         raise refused("source-not-allowed", f"{path} leads to {real}, and contentFrom doesn't name it")
+    return real
+
+
+def _copied(path: str, into: IO[bytes], ground: Ground, tick: Callable[[], None]) -> str:
+    """A file of this machine, copied so that what is hashed is what is unpacked; its sha256."""
+    ground.trust.judge(path, schemes=())
+    real = _where(path, ground)
     try:
         source = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:

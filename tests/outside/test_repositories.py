@@ -230,6 +230,18 @@ def test_a_path_on_the_controller_is_taken_as_it_is_written(git: Git, make_sourc
     assert contents(sources, sources.resolve({"git": str(odd.folder)}).files) == {"a": b"2"}
 
 
+def test_a_link_below_a_named_folder_leads_to_no_other_repository(git: Git, make_sources: Make, tmp_path: Path) -> None:
+    git.commit(a="1")
+    folder = tmp_path / "named"
+    folder.mkdir()
+    (folder / "link").symlink_to(git.folder)
+    for place in (f"{folder}/link", f"file://{folder}/link"):
+        told = refusal(lambda place=place: make_sources(str(folder)).resolve({"git": place}))  # type: ignore[misc]
+        assert told.code == "source-not-allowed" and f"leads to {git.folder}" in told.message
+    both = make_sources(str(folder), str(git.folder))
+    assert contents(both, both.resolve({"git": f"{folder}/link"}).files) == {"a": b"1"}
+
+
 def test_only_servers_that_the_settings_name_are_shown_the_token(
     git: Git, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
