@@ -38,7 +38,14 @@ class Readings:
                 return known
             files = files_of()
             sealed = self._sealer.reading(files)
-            reading = manifests.read(files, self._kinds, sealed.seal, cache=self._parsed, outside=self._outside)
+            reading = manifests.read(
+                files,
+                self._kinds,
+                sealed.seal,
+                cache=self._parsed,
+                outside=self._outside,
+                acts=self._outside is not None,
+            )
             if reading.desired is not None:
                 sealed.belongs_to(reading.desired)
             else:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from ..core.kind import Claim, Kind, Kinds, Part, Resolving, Unresolved
+from ..core.kind import Claim, Kind, Kinds, Part, Unresolved
 from ..core.model import Ref
 from ..core.problem import Problem
 from . import schema, validate
+from .ask import Ask
 from .codes import problem
 from .documents import Entry
 from .reader import Document
@@ -21,16 +22,22 @@ INDEX = 1_000
 
 
 def needed(
-    entries: Iterable[Entry], judges: validate.Judges, problems: list[Problem], ask: Callable[[Entry], Resolving]
+    entries: Iterable[Entry],
+    judges: validate.Judges,
+    problems: list[Problem],
+    ask: Callable[[Entry], Ask],
+    *,
+    acts: bool,
 ) -> list[Entry]:
     """What `entries` need and bring, each as if it stood where the one stands that asked for it. A part that its schema
-    refuses is a problem of the manifest that asked for it."""
+    refuses is a problem of the manifest that asked for it, and, where the reader `acts`, what can't be known now: nothing is
+    to be removed because nobody could ask what there is."""
     made: list[Entry] = []
     todo = list(entries)
     for entry in todo:
         kind = judges.kinds[entry.kind]
         try:
-            parts = [*_needs(kind, entry), *_brings(kind, entry, ask)]
+            parts = [*_needs(kind, entry), *_brings(kind, entry, ask(entry), problems if acts else [])]
         except Exception as error:
             problems.append(entry.failed("parts", error))
             continue
@@ -66,14 +73,15 @@ def _needs(kind: Kind, entry: Entry) -> Iterator[tuple[Part, bool]]:
         yield part, False
 
 
-def _brings(kind: Kind, entry: Entry, ask: Callable[[Entry], Resolving]) -> Iterator[tuple[Part, bool]]:
+def _brings(kind: Kind, entry: Entry, ask: Ask, unknown: list[Problem]) -> Iterator[tuple[Part, bool]]:
     if entry.gives_way or type(kind).beside is Kind.beside:
         return
     try:
-        for part in kind.beside(entry.name, entry.own, ask(entry)):
+        for part in kind.beside(entry.name, entry.own, ask):
             yield part, True
     except Unresolved:
-        return
+        if ask.failure is not None:
+            unknown.append(ask.failure)
 
 
 def giving_way(items: Sequence[Item], kinds: Kinds, problems: list[Problem]) -> list[Item]:

@@ -56,6 +56,7 @@ def read(
     *,
     cache: MutableMapping[str, Any] | None = None,
     outside: Outside | None = None,
+    acts: bool = False,
 ) -> Reading:
     """Read all manifests of `files`.
 
@@ -63,8 +64,9 @@ def read(
     secrets are not compared. What rests on a reading is as old as the secrets that it sealed: secrets.Sealer.state.
     `cache` is any dict that the caller keeps between readings, with one set of kinds: files that are known by their blob
     ids are not read again, so that a push costs what it changed. `outside` knows what isn't in the repository: a source
-    that it never heard of is asked first, all others are as they were when they were asked last. Raises nothing for what
-    the files say.
+    that it never heard of is asked first, all others are as they were when they were asked last. `acts`: hosts are made as
+    what is read says, so that what nobody can know now (which branches there are) is an error. Raises nothing for what the
+    files say.
     """
     cache = {} if cache is None else cache
     judges = cache.setdefault("judges", None) or validate.Judges(kinds)
@@ -84,7 +86,7 @@ def read(
     if outside is not None and sources:
         outside.ready(sources)
         moment = outside.moment()  # before anything is looked up: what changes meanwhile is found at the next reading
-    parts = needed(entries, judges, found.problems, resolver.ask)
+    parts = needed(entries, judges, found.problems, resolver.ask, acts=acts)
     if outside is not None and (more := _sources(parts, kinds)):
         outside.ready(more)
         sources += more

@@ -52,13 +52,14 @@ class Reader:
         self.cache: dict[str, object] = {}
         self.named: tuple[State, ...] = ()
 
-    def __call__(self, from_: str, more: str = "previews: {}", **files: str) -> manifests.Reading:
+    def __call__(self, from_: str, more: str = "previews: {}", *, acts: bool = True, **files: str) -> manifests.Reading:
         said = manifest("Site", "docs", f"domains: [docs.example.com]\nfrom: {from_}\n{more}", "web-1")
         reading = manifests.read(
             fleet({"docs.yaml": said, "public/index.html": "own", **files}),
             KINDS,
             cache=self.cache,
             outside=Once.of(self.settings),
+            acts=acts,
         )
         self.named = reading.sources
         return reading
@@ -185,9 +186,26 @@ def test_that_the_branches_can_t_be_asked_here_is_said(make_git: Callable[[str],
     """A plan would show their previews as removed, without a word."""
     read = Reader(tmp_path, make_git("docs"))
     read.settings = Settings(state_dir=tmp_path / "state", repo=str(tmp_path / "gone"), branch="main")
-    [said] = told(read("{folder: public}"))
+    [said] = told(read("{folder: public}", acts=False))
     assert "warning previews-unknown: the branches can't be asked here: " in said and "gone" in said
-    assert sites(read("{folder: public}")) == {"docs": ["docs.example.com"]}
+    assert sites(read("{folder: public}", acts=False)) == {"docs": ["docs.example.com"]}
+
+
+def test_who_acts_takes_no_branch_for_gone_because_nobody_can_be_asked(
+    make_git: Callable[[str], Git], tmp_path: Path
+) -> None:
+    """Another `max` makes another question, which nobody has answered yet."""
+    git = make_git("docs")
+    branch(git, "new-page", public__index_dot_html="two")
+    read, there = Reader(tmp_path, git), f"{{git: {git.folder}, folder: public}}"
+    assert set(sites(read(there))) == {"docs", "docs--new-page"}
+    git.folder.rename(tmp_path / "away")
+    assert set(sites(read(there))) == {"docs", "docs--new-page"}, "what was had once holds"
+    reading = read(there, "previews: {max: 3}")
+    assert reading.desired is None and any(" error repo-missing: " in line for line in told(reading)), told(reading)
+    (tmp_path / "away").rename(git.folder)
+    read.refresh()
+    assert set(sites(read(there, "previews: {max: 3}"))) == {"docs", "docs--new-page"}
 
 
 def test_a_label_is_one_branch_s_alone() -> None:
