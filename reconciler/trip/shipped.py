@@ -30,7 +30,7 @@ while read -r id gzip brotli; do
     if [ $((size * 10)) -le $((best * 9)) ]; then
       best=$size
       half=${id#????????}
-      touch -d "@$((0x${half%"${half#????????}"}))" "$folder/$rest.gz"
+      touch -d "@$((0x${half%"${half#????????}"} & 0x7FFFFFFF))" "$folder/$rest.gz"
     else
       rm "$folder/$rest.gz"
     fi
@@ -40,11 +40,11 @@ while read -r id gzip brotli; do
     if [ $(($(wc -c <"$at/packed") * 10)) -le $((best * 9)) ]; then
       sum=$(sha256sum <"$at/packed")
       half=${id#????????????????}
-      touch -d "@$((0x${half%"${half#????????}"}))" "$at/packed"
+      touch -d "@$((0x${half%"${half#????????}"} & 0x7FFFFFFF))" "$at/packed"
       mv "$at/packed" "$folder/$rest.${sum%% *}.br"
     fi
   fi
-  touch -d "@$((0x${id%"${id#????????}"}))" "$folder/$rest"
+  touch -d "@$((0x${id%"${id#????????}"} & 0x7FFFFFFF))" "$folder/$rest"
 done
 tar -C "$at/files" --owner=0 --group=0 -cf "$at/contents.tar" .
 echo "$at/contents.tar"

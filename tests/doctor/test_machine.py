@@ -101,12 +101,15 @@ def test_inotify_used_up(settings: Callable[..., Settings], monkeypatch: pytest.
 def test_inotify_instances_are_counted(settings: Callable[..., Settings]) -> None:
     import ctypes
 
-    before = machine._inotify_instances()
-    handle = ctypes.CDLL(None).inotify_init1(os.O_CLOEXEC)
-    try:
-        assert machine._inotify_instances() == before + 1
-    finally:
-        os.close(handle)
+    def one_more() -> int:
+        before = machine._inotify_instances()
+        handle = ctypes.CDLL(None).inotify_init1(os.O_CLOEXEC)
+        try:
+            return machine._inotify_instances() - before
+        finally:
+            os.close(handle)
+
+    assert 1 in (one_more() for _ in range(50)), "others of this user come and go, too, but not between all"
 
 
 def test_no_daemon_and_a_socket_that_nobody_serves(settings: Callable[..., Settings], tmp_path: Path) -> None:
