@@ -5,28 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
-SITE = """\
-apiVersion: trueup.dev/v1
-kind: Site
-metadata: {name: docs}
-spec: {hosts: all, domains: [docs.example.com], from: {folder: public}}
-"""
+from tests.systems.sites.checked import fleet_in, trueup
 
 
 def test_a_picture_of_two_megabytes_is_named(tmp_path: Path) -> None:
-    fleet = tmp_path / "fleet"
-    (fleet / "public").mkdir(parents=True)
-    (fleet / "trueup.yaml").write_text(
-        "apiVersion: trueup.dev/v1\nkind: Fleet\nmetadata: {name: f}\nspec: {mode: observe}\n"
-    )
-    (fleet / "hosts.yaml").write_text(
-        "apiVersion: trueup.dev/v1\nkind: Host\nmetadata: {name: h}\nspec: {address: 192.0.2.1}\n"
-    )
-    (fleet / "docs.yaml").write_text(SITE)
-    (fleet / "public/index.html").write_text("<h1>one</h1>\n")
+    fleet = fleet_in(tmp_path / "fleet")
     (fleet / "public/hero.png").write_bytes(os.urandom(2_000_000))
     (fleet / "public/film.mp4").write_bytes(bytes(9_000_000))
     assert _warnings(fleet) == [("public/hero.png", "heavy-files")]
@@ -36,9 +21,6 @@ def test_a_picture_of_two_megabytes_is_named(tmp_path: Path) -> None:
 
 
 def _warnings(fleet: Path, *words: str) -> list[tuple[str, str]]:
-    done = subprocess.run(
-        [sys.executable, "-c", "from reconciler.cli import main; main()", "check", str(fleet), "--format", "json", *words],
-        capture_output=True, text=True, check=True, timeout=60,
-        env={**os.environ, "TRUEUP_STATE_DIR": str(fleet.parent / "state"), "TRUEUP_CONFIG": "/dev/null"},
-    )  # fmt: skip
+    done = trueup(fleet, "check", str(fleet), "--format", "json", *words)
+    assert done.returncode == 0, done.stderr
     return [(told["path"], told["code"]) for told in json.loads(done.stdout)]

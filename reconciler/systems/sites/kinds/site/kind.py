@@ -8,6 +8,7 @@ keys and passwords, it asks of the base kinds (`parts`).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
 
 from reconciler.core.kind import Claim, Finding, Kind, OpContext, Part, Resolving, Unresolved
 from reconciler.core.model import Absent, Change, Freight, Host, Json, Op, Present, Ref, State
@@ -194,7 +195,7 @@ class Site(Kind):
                     doubted=blob in doubted,
                     there=there(blob, pack),
                 )
-                for blob, pack in sorted(_contents(files).items())
+                for blob, pack in _contents(spec["tree"]).items()
             ),
             title=f"stage release {release} ({words.counted(len(files))})",
             limit=RELEASE_LIMIT,
@@ -243,7 +244,7 @@ def _there(change: Change, have: State) -> Callable[[str, bool], bool | None]:
         return lambda blob, packed: False
     if not isinstance(before.get("tree"), str) or meaning.packings(before) != meaning.packings(spec):
         return lambda blob, packed: None
-    known = _contents(meaning.files_of(before["tree"]))
+    known = _contents(before["tree"])
     return lambda blob, packed: blob in known and known[blob] >= packed
 
 
@@ -268,12 +269,14 @@ def _finding(problem: Problem, from_: content.Content) -> Finding:
     return Finding(code=problem.code, message=message, hint=problem.hint, severity=problem.severity, field=("from",))
 
 
-def _contents(files: Mapping[str, str]) -> dict[str, bool]:
-    """Blob id → whether it is worth packing: by the name of any file that has it."""
+@lru_cache(maxsize=4)
+def _contents(tree: str) -> Mapping[str, bool]:
+    """Blob id → whether it is worth packing, by the name of any file that has it; sorted. Kept: each host of a site is sent
+    those of one tree, and has those of the one before."""
     found: dict[str, bool] = {}
-    for path, blob in files.items():
+    for path, blob in meaning.files_of(tree).items():
         found[blob] = found.get(blob, False) or checks.packs(path)
-    return found
+    return dict(sorted(found.items()))
 
 
 KIND = Site()
